@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+// Starts the command on Node 24 or newer: this one, else the pinned one of node_modules.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const isCurrent = Number(process.versions.node.split('.')[0]) >= 24
+
+if (isCurrent) {
+  const source = join(root, 'src/cli/main.ts')
+  const main = existsSync(source) ? source : join(root, 'dist/cli/main.js')
+  await import(pathToFileURL(main).href)
+} else {
+  runPinned(join(root, 'node_modules/node/bin/node'))
+}
+
+function runPinned(node) {
+  if (!existsSync(node)) {
+    console.error(`broker needs Node 24 or newer; this is ${process.version}. Run: npm ci`)
+    process.exit(1)
+  }
+  const child = spawn(node, process.argv.slice(1), { stdio: 'inherit' })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => child.kill(signal))
+  }
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exit(code ?? 1)
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
+  })
+}

@@ -1,0 +1,116 @@
+/** The thread of `database.ts`: commits in groups, answers queries between them. */
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import type { DatabaseReply, DatabaseRequest, Row, SqlValue, Statement } from './database.ts'
+
+type CommitRequest = Extract<DatabaseRequest, { commit: unknown }>
+
+/** Bounds the time that a reader waits behind one transaction. */
+const MAX_ROWS_PER_TRANSACTION = 4096
+
+if (parentPort === null) throw new Error('database-thread.ts is started by database.ts')
+const port = parentPort
+const database = new DatabaseSync(workerData.path as string)
+database.exec(`
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA foreign_keys = ON;
+  PRAGMA busy_timeout = 5000;
+  PRAGMA wal_autocheckpoint = 1000;
+  PRAGMA journal_size_limit = 67108864;
+`)
+
+const prepared = new Map<string, StatementSync>()
+
+function prepare(sql: string): StatementSync {
+  let statement = prepared.get(sql)
+  if (statement === undefined) {
+    statement = database.prepare(sql)
+    prepared.set(sql, statement)
+  }
+  return statement
+}
+
+function run(statements: readonly Statement[]): void {
+  for (const { sql, rows } of statements) {
+    const statement = prepare(sql)
+    for (const row of rows) statement.run(...(row as SqlValue[]))
+  }
+}
+
+function transaction(work: () => void): string | undefined {
+  try {
+    database.exec('BEGIN IMMEDIATE')
+    work()
+    database.exec('COMMIT')
+    return undefined
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    return (error as Error).message
+  }
+}
+
+/** One transaction for the whole group; when it fails, one each, so that a bad one fails alone. */
+function commitGroup(group: readonly CommitRequest[]): DatabaseReply[] {
+  const failure = transaction(() => {
+    for (const { commit } of group) run(commit)
+  })
+  if (failure === undefined) return group.map(({ id }) => ({ id }))
+  const [only] = group
+  if (group.length === 1 && only !== undefined) return [{ id: only.id, error: failure }]
+  return group.flatMap((request) => commitGroup([request]))
+}
+
+function answer(request: Exclude<DatabaseRequest, CommitRequest>): DatabaseReply {
+  const { id } = request
+  if ('close' in request) {
+    database.close()
+    return { id }
+  }
+  try {
+    return { id, rows: prepare(request.query).all(...(request.values as SqlValue[])) as Row[] }
+  } catch (error) {
+    return { id, error: (error as Error).message }
+  }
+}
+
+function rowCount({ commit }: CommitRequest): number {
+  return commit.reduce((sum, { rows }) => sum + rows.length, 0)
+}
+
+/** Serves everything that waits, in order, and answers once. */
+function serve(requests: readonly DatabaseRequest[]): DatabaseReply[] {
+  const replies: DatabaseReply[] = []
+  let group: CommitRequest[] = []
+  let rows = 0
+  const flush = () => {
+    if (group.length > 0) replies.push(...commitGroup(group))
+    group = []
+    rows = 0
+  }
+  for (const request of requests) {
+    if ('commit' in request) {
+      group.push(request)
+      rows += rowCount(request)
+      if (rows >= MAX_ROWS_PER_TRANSACTION) flush()
+    } else {
+      flush()
+      replies.push(answer(request))
+    }
+  }
+  flush()
+  return replies
+}
+
+port.on('message', (first: DatabaseRequest[]) => {
+  const requests = [...first]
+  for (
+    let more = receiveMessageOnPort(port);
+    more !== undefined;
+    more = receiveMessageOnPort(port)
+  ) {
+    requests.push(...(more.message as DatabaseRequest[]))
+    if (requests.length >= MAX_ROWS_PER_TRANSACTION) break
+  }
+  port.postMessage(serve(requests))
+})
