@@ -47,6 +47,14 @@ export interface LogQuery {
   readonly limit: number
 }
 
+/** A stretch of which events that `filters` could match are no longer kept. */
+export interface Loss {
+  /** Nothing of what is kept lies between `after` and here: read on after it. */
+  readonly resumed: number
+  /** Nothing is lost after it. */
+  readonly through: number
+}
+
 /**
  * The one ordered record of everything that happened: the only place that assigns positions.
  * Implementations pass `test/contract/event-log.ts`.
@@ -68,8 +76,8 @@ export interface EventLog extends AsyncDisposable {
   /** Reads a stretch; synchronously when memory holds it. */
   read(query: LogQuery): LogPage | Promise<LogPage>
 
-  /** True when an event after `after` that could match `filters` is no longer kept. */
-  isTrimmed(after: number, filters: readonly TopicFilter[]): boolean
+  /** What is lost to someone who reads on after `after`; undefined when nothing is. */
+  lossAfter(after: number, filters: readonly TopicFilter[]): Loss | undefined
 
   /** Calls `listener` with every commit, in order, before its `append` resolves. */
   onCommit(listener: (events: readonly StoredEvent[]) => void): Disposable

@@ -12,7 +12,8 @@ export function patternMatches(pattern: string, name: string): boolean {
 
 /** True when every name that `inner` stands for is one that `outer` stands for. */
 export function patternCovers(outer: string, inner: string): boolean {
-  if (outer === '**' || outer === inner) return true
+  // A name has at least one segment.
+  if (outer === '**' || outer === '*/**' || outer === inner) return true
   const outerSegments = outer.split('/')
   const innerSegments = inner.split('/')
   for (const [i, segment] of outerSegments.entries()) {

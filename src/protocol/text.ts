@@ -7,8 +7,7 @@ export function utf8Length(text: string): number {
 
 /** True for C0, DEL and C1 control characters: they break lines, logs and terminals. */
 export function hasControlCharacter(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-  return /[\u0000-\u001f\u007f-\u009f]/.test(text)
+  return /\p{Cc}/u.test(text)
 }
 
 /** True for characters that reorder what a reader sees (Unicode TR 9): `exe.gnp` shown as `png.exe`. */

@@ -1,0 +1,65 @@
+import type { StoredEvent } from './event-log.ts'
+import type { HistoryBudget } from './history-budget.ts'
+
+/** The newest events in the order of offsets, within a budget. */
+export class EventRing {
+  readonly #budget: HistoryBudget
+  #events: StoredEvent[] = []
+  #times: number[] = []
+  /** Index of the oldest kept event: those before it are cut off in bulk. */
+  #start = 0
+  #bytes = 0
+  #trimmedThrough: number
+
+  /** @param trimmedThrough - the offset up to which nothing is held to begin with */
+  constructor(budget: HistoryBudget, trimmedThrough = 0) {
+    this.#budget = budget
+    this.#trimmedThrough = trimmedThrough
+  }
+
+  /** Every event after this offset that was pushed is still here. */
+  get trimmedThrough(): number {
+    return this.#trimmedThrough
+  }
+
+  push(event: StoredEvent, now: number): void {
+    this.#events.push(event)
+    this.#times.push(now)
+    this.#bytes += event.json.length
+    this.trim(now)
+  }
+
+  /** Drops what is over the budget, oldest first. */
+  trim(now: number): void {
+    const { events, bytes, ageMs } = this.#budget
+    for (;;) {
+      const oldest = this.#events[this.#start]
+      if (oldest === undefined) break
+      const isOld = (this.#times[this.#start] ?? now) <= now - ageMs
+      if (this.#events.length - this.#start <= events && this.#bytes <= bytes && !isOld) break
+      this.#bytes -= oldest.json.length
+      this.#trimmedThrough = oldest.offset
+      this.#start += 1
+    }
+    if (this.#start > 1024 && this.#start > this.#events.length / 2) {
+      this.#events = this.#events.slice(this.#start)
+      this.#times = this.#times.slice(this.#start)
+      this.#start = 0
+    }
+  }
+
+  /** The events after `offset`, oldest first. The iterator must be used up in the same turn. */
+  *after(offset: number): Generator<StoredEvent> {
+    let low = this.#start
+    let high = this.#events.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#events[middle]?.offset ?? 0) <= offset) low = middle + 1
+      else high = middle
+    }
+    for (let i = low; i < this.#events.length; i += 1) {
+      const event = this.#events[i]
+      if (event !== undefined) yield event
+    }
+  }
+}

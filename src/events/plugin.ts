@@ -1,0 +1,63 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { BrokerError } from '../protocol/problem.ts'
+import { admitSubscriber } from './admission.ts'
+import { httpPage } from './http-page.ts'
+import { httpPublish, judgeRoute } from './http-publish.ts'
+import { httpLines, httpServerSentEvents } from './http-stream.ts'
+import { MAX_BATCH_BYTES } from './publish-body.ts'
+import { readStreamRequest } from './stream-request.ts'
+import { type SessionServices, WebSocketSession } from './websocket-session.ts'
+import { serveWebSocketStream } from './websocket-stream.ts'
+
+/** The HTTP and WebSocket doors of events: `/events`, `/events/*`, `/ws`. */
+export async function eventsPlugin(app: FastifyInstance, services: SessionServices): Promise<void> {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    '*',
+    { parseAs: 'buffer', bodyLimit: MAX_BATCH_BYTES },
+    (_, body, done) => done(null, body),
+  )
+  for (const url of ['/events', '/events/*']) {
+    app.route({
+      method: 'GET',
+      url,
+      exposeHeadRoute: false,
+      config: { ws: true },
+      preValidation: async (request) => {
+        if (request.ws) admitSubscriber(request.principal, readStreamRequest(request).filter)
+      },
+      handler: (request, reply) => httpEvents(services, request, reply),
+      wsHandler: (webSocket, request) => serveWebSocketStream(services, webSocket, request),
+    })
+    app.route({
+      method: 'POST',
+      url,
+      preParsing: async (request) => judgeRoute(request),
+      handler: (request, reply) => httpPublish(services.publisher, request, reply),
+    })
+  }
+  app.route({
+    method: 'GET',
+    url: '/ws',
+    exposeHeadRoute: false,
+    config: { ws: true },
+    handler: () => {
+      throw new BrokerError('UPGRADE_REQUIRED', 'this address speaks WebSocket only')
+    },
+    wsHandler: (webSocket, request) => {
+      new WebSocketSession(services, webSocket, request)
+    },
+  })
+}
+
+/** `GET /events/{filter}` in the form that `Accept` asks for. */
+async function httpEvents(
+  services: SessionServices,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const accept = request.headers.accept ?? ''
+  if (accept.includes('text/event-stream')) return httpServerSentEvents(services, request, reply)
+  if (accept.includes('application/x-ndjson')) return httpLines(services, request, reply)
+  return reply.type('application/json').send(await httpPage(services.log, request))
+}

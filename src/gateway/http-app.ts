@@ -1,0 +1,116 @@
+import type { Socket } from 'node:net'
+import websocket from '@fastify/websocket'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
+import { ulid } from 'ulid'
+import { BrokerError, type ProblemCode, toProblem } from '../protocol/problem.ts'
+import { PROBLEM_TYPE, sendProblem } from './problem-reply.ts'
+
+export interface HttpAppOptions {
+  readonly logger: FastifyBaseLogger
+  /** What the `type` of a problem begins with. */
+  baseUrlOf(request: FastifyRequest): string
+  /** True for requests whose forwarded headers may be believed. */
+  isFromProxy(request: { readonly headers: FastifyRequest['headers'] }): boolean
+  readonly maxMessageBytes: number
+}
+
+/** Longest time for the header fields of a request: a client that dribbles them is cut off. */
+const HEADERS_TIMEOUT_MS = 10_000
+
+/**
+ * The server without its routes: framework options, problems for every error, one log line per request.
+ * Everything that Fastify or Node would answer by themselves is a problem document too.
+ */
+export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
+  const { logger, baseUrlOf, isFromProxy, maxMessageBytes } = options
+  const send = (error: Error, request: FastifyRequest, reply: FastifyReply) =>
+    sendProblem(error as BrokerError, request, reply, baseUrlOf(request))
+  const app = Fastify({
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id']
+      return typeof given === 'string' && isFromProxy({ headers }) ? given.slice(0, 64) : ulid()
+    },
+    // Bodies of any size stream for as long as they make progress.
+    requestTimeout: 0,
+    keepAliveTimeout: 75_000,
+    forceCloseConnections: 'idle',
+    routerOptions: { caseSensitive: true, maxParamLength: 8192 },
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      // curl offers h2c: that is a plain request here, not an upgrade.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+    },
+    frameworkErrors: send,
+    clientErrorHandler: (error, socket) => refuseUnparsable(error, socket as Socket),
+  })
+  app.setErrorHandler(send)
+  app.setNotFoundHandler((request, reply) =>
+    send(new BrokerError('NOT_FOUND', 'there is nothing at this address'), request, reply),
+  )
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+    const { routeOptions, is404 } = request
+    const takesWebSockets = (routeOptions.config as { ws?: boolean } | undefined)?.ws === true
+    if (request.ws && !takesWebSockets && !is404) {
+      throw new BrokerError('UPGRADE_REQUIRED', 'no WebSocket is served at this address')
+    }
+  })
+  app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
+  await app.register(websocket, {
+    options: {
+      maxPayload: maxMessageBytes,
+      perMessageDeflate: false,
+      clientTracking: false,
+      handleProtocols: chooseSubprotocol,
+    },
+    // The gateway drains its connections itself before it closes the server.
+    preClose: (done) => done(),
+  })
+  return app
+}
+
+/** The first real subprotocol of ours that is offered; `bearer.<token>` only carries a credential. */
+function chooseSubprotocol(offered: Set<string>): string | false {
+  return ['broker.v1.json', 'cloudevents.json'].find((name) => offered.has(name)) ?? false
+}
+
+/** The query may hold a ticket: only the path is logged. */
+function logRequest(request: FastifyRequest, reply: FastifyReply): void {
+  const fields = {
+    event: 'http.request',
+    method: request.method,
+    path: request.raw.url?.split('?', 1)[0],
+    status: reply.statusCode,
+    durationMs: Math.round(reply.elapsedTime * 10) / 10,
+    user: request.principal?.user ?? undefined,
+    peer: request.ip,
+  }
+  request.log.info(fields, 'request')
+}
+
+/** Requests that the parser of Node refuses never become requests: the answer is written by hand. */
+function refuseUnparsable(error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const code: ProblemCode =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? 'HEADERS_TOO_LARGE'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? 'REQUEST_TIMEOUT'
+        : 'REQUEST_INVALID'
+  const problem = toProblem(new BrokerError(code, 'the request could not be read'))
+  const body = JSON.stringify(problem)
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${problem.title}\r\nConnection: close\r\n` +
+      `Content-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+}

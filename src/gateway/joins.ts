@@ -1,0 +1,66 @@
+import { ulid } from 'ulid'
+import type { Database, Statement } from '../database/database.ts'
+import { composeOwnEvent } from '../events/compose-event.ts'
+import type { EventDraft, EventLog } from '../events/event-log.ts'
+import type { SqliteEventLog } from '../events/sqlite-event-log.ts'
+import type { FileChange } from '../files/file-change.ts'
+import type { TellChanges } from '../files/file-index.ts'
+import { topicOfPath } from '../protocol/file-topic.ts'
+import { formatPosition } from '../protocol/position.ts'
+import type { Topic } from '../protocol/topic.ts'
+
+/** Where a change of a file becomes an event: the one place at which files and events meet. */
+
+/** The event that tells `change`. */
+export function fileEvent({ type, ...data }: FileChange): EventDraft {
+  return composeOwnEvent({
+    topic: topicOfPath(data.path),
+    type,
+    source: '/broker/files',
+    subject: data.path,
+    id: ulid(),
+    time: new Date().toISOString(),
+    data,
+  })
+}
+
+/** Changes and their index rows in the transaction that appends the events. */
+export function tellInTransaction(log: SqliteEventLog): TellChanges<Statement> {
+  return async (changes, statements) => {
+    const acks = await log.appendWith(changes.map(fileEvent), statements)
+    return acks.map(({ offset }) => formatPosition(log.epoch, offset))
+  }
+}
+
+const OUTBOX = `CREATE TABLE IF NOT EXISTS outbox (
+  id TEXT NOT NULL UNIQUE, topic TEXT NOT NULL, json TEXT NOT NULL) STRICT`
+
+/**
+ * For a log that is not in the database: events are put down with the index rows, told, and crossed out.
+ * After a crash between the last two they are told again, under the same id.
+ */
+export async function tellThroughOutbox(
+  database: Database,
+  log: EventLog,
+): Promise<TellChanges<Statement>> {
+  await database.commit([{ sql: OUTBOX, rows: [[]] }])
+  const tell = async (drafts: readonly EventDraft[]) => {
+    const acks = await log.append(drafts)
+    const rows = drafts.map(({ id }) => [id])
+    await database.commit([{ sql: 'DELETE FROM outbox WHERE id = ?', rows }])
+    return acks.map(({ offset }) => formatPosition(log.epoch, offset))
+  }
+  const left = await database.query<{ id: string; topic: Topic; json: string }>(
+    'SELECT id, topic, json FROM outbox ORDER BY rowid',
+  )
+  if (left.length > 0) await tell(left.map((row) => ({ ...row, user: null })))
+  return async (changes, statements) => {
+    const drafts = changes.map(fileEvent)
+    const rows = drafts.map(({ id, topic, json }) => [id, topic, json])
+    await database.commit([
+      ...statements,
+      { sql: 'INSERT INTO outbox (id, topic, json) VALUES (?, ?, ?)', rows },
+    ])
+    return tell(drafts)
+  }
+}

@@ -1,0 +1,59 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { BrokerError, PROBLEMS, type ProblemCode, toProblem } from '../protocol/problem.ts'
+
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** Codes of Fastify and its plugins that a caller can cause. */
+const FRAMEWORK_CODES: Readonly<Record<string, ProblemCode>> = {
+  FST_ERR_BAD_URL: 'TARGET_INVALID',
+  FST_ERR_MAX_PARAM_LENGTH: 'TARGET_TOO_LONG',
+  FST_ERR_VALIDATION: 'REQUEST_INVALID',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'TOO_LARGE',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'MEDIA_TYPE_UNSUPPORTED',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'JSON_INVALID',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'JSON_INVALID',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'BODY_INCOMPLETE',
+}
+
+/** Answers with the problem of `error`: an unknown one says INTERNAL to the caller and all to the log. */
+export function sendProblem(
+  error: FastifyError | BrokerError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  baseUrl: string,
+): FastifyReply {
+  const known = toBrokerError(error)
+  if (known === undefined) {
+    request.log.error({ event: 'http.failed', err: error }, 'request failed')
+  }
+  const problem = toProblem(known ?? error, baseUrl)
+  if (problem.status === 401) {
+    reply.header('www-authenticate', 'Bearer realm="broker", Basic realm="broker", charset="UTF-8"')
+  }
+  const retryAfter = problem['retryAfterSeconds']
+  if (typeof retryAfter === 'number') reply.header('retry-after', String(Math.ceil(retryAfter)))
+  const allow = problem['allow']
+  if (Array.isArray(allow)) reply.header('allow', allow.join(', '))
+  return reply
+    .code(problem.status)
+    .header('cache-control', 'no-store')
+    .type(PROBLEM_TYPE)
+    .send(JSON.stringify(problem))
+}
+
+/** What a caller may know of `error`; undefined when it is none of theirs. */
+function toBrokerError(error: FastifyError | BrokerError): BrokerError | undefined {
+  if (error instanceof BrokerError) return error
+  const code = FRAMEWORK_CODES[error.code ?? ''] ?? codeOfStatus(error.statusCode)
+  return code === undefined ? undefined : new BrokerError(code, detailOf(code), { cause: error })
+}
+
+function codeOfStatus(status: number | undefined): ProblemCode | undefined {
+  if (status === undefined || status < 400 || status >= 500) return undefined
+  const codes = Object.keys(PROBLEMS) as ProblemCode[]
+  return codes.find((code) => PROBLEMS[code].status === status) ?? 'REQUEST_INVALID'
+}
+
+function detailOf(code: ProblemCode): string {
+  return PROBLEMS[code].title.toLowerCase()
+}

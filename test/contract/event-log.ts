@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { EventLog, StoredEvent } from '../../src/events/event-log.ts'
+import type { HistoryBudget } from '../../src/events/history-budget.ts'
+import { dataOf, draft, filters, readAll } from '../support/events.ts'
+
+export interface EventLogFixture {
+  open(options: { budget: HistoryBudget; now(): number }): Promise<EventLog>
+}
+
+const ROOMY: HistoryBudget = { events: 1000, bytes: 1_000_000, ageMs: 1_000_000 }
+
+/** What every event log promises. */
+export function testEventLog(name: string, { open }: EventLogFixture): void {
+  const openRoomy = () => open({ budget: ROOMY, now: () => 1000 })
+
+  test(`${name}: offsets increase in the order of appends, also of appends that overlap`, async () => {
+    await using log = await openRoomy()
+    const batches = await Promise.all(
+      [1, 2, 3].map((n) => log.append([draft('a', `${n}a`), draft('a', `${n}b`)])),
+    )
+    const offsets = batches.flat().map(({ offset }) => offset)
+    assert.deepEqual(
+      offsets,
+      [...offsets].sort((a, b) => a - b),
+    )
+    assert.equal(new Set(offsets).size, 6)
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), ['1a', '1b', '2a', '2b', '3a', '3b'])
+  })
+
+  test(`${name}: an event is told before its append resolves and after it is readable`, async () => {
+    await using log = await openRoomy()
+    const told: StoredEvent[] = []
+    using _listening = log.onCommit((events) => {
+      assert.ok(events.every(({ offset }) => offset <= log.head))
+      told.push(...events)
+    })
+    await log.append([draft('a/b', 1)])
+    assert.deepEqual(dataOf(told), [1])
+    assert.equal(told[0]?.offset, log.head)
+  })
+
+  test(`${name}: the position is the last attribute and names the epoch`, async () => {
+    await using log = await openRoomy()
+    const [ack] = await log.append([draft('a', 1)])
+    const [event] = await readAll(log, 0, 'a')
+    assert.match(
+      event?.json.toString() ?? '',
+      new RegExp(`,"position":"${log.epoch}:${ack?.offset}"}$`),
+    )
+  })
+
+  test(`${name}: a read is cut by its limit and goes on after \`through\``, async () => {
+    await using log = await openRoomy()
+    await log.append(Array.from({ length: 20 }, (_, i) => draft(i % 2 ? 'odd' : 'even', i)))
+    const page = await log.read({ after: 0, filters: filters('odd'), limit: 3 })
+    assert.deepEqual(dataOf(page.events), [1, 3, 5])
+    assert.deepEqual(dataOf(await readAll(log, page.through, 'odd')), [7, 9, 11, 13, 15, 17, 19])
+  })
+
+  test(`${name}: filters with wildcards find exactly what they match`, async () => {
+    await using log = await openRoomy()
+    const topics = ['ci', 'ci/a', 'ci/a/b', 'ci0', 'cj/a', 'files/ci/a']
+    await log.append(topics.map((topic) => draft(topic, topic)))
+    const found = async (...texts: string[]) => dataOf(await readAll(log, 0, ...texts))
+    assert.deepEqual(await found('ci/**'), ['ci', 'ci/a', 'ci/a/b'])
+    assert.deepEqual(await found('ci/*'), ['ci/a'])
+    assert.deepEqual(await found('*/a'), ['ci/a', 'cj/a'])
+    assert.deepEqual(await found('**'), topics)
+    assert.deepEqual(await found('ci', 'files/**'), ['ci', 'files/ci/a'])
+    assert.deepEqual(await found('nothing'), [])
+  })
+
+  test(`${name}: a known identity is acknowledged with the first position and stored once`, async () => {
+    await using log = await openRoomy()
+    const [first] = await log.append([draft('a', 1, { identity: 'x' })])
+    const [again, other] = await log.append([
+      draft('a', 2, { identity: 'x' }),
+      draft('a', 3, { identity: 'y' }),
+    ])
+    assert.deepEqual(again, { ...first, duplicate: true })
+    assert.equal(other?.duplicate, false)
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), [1, 3])
+  })
+
+  test(`${name}: the same identity twice at once is stored once`, async () => {
+    await using log = await openRoomy()
+    const [first, second] = await Promise.all([
+      log.append([draft('a', 1, { identity: 'x' })]),
+      log.append([draft('a', 1, { identity: 'x' })]),
+    ])
+    assert.equal(first?.[0]?.offset, second?.[0]?.offset)
+    assert.deepEqual([first?.[0]?.duplicate, second?.[0]?.duplicate], [false, true])
+  })
+
+  test(`${name}: a known identity on another topic refuses the whole batch`, async () => {
+    await using log = await openRoomy()
+    await log.append([draft('a', 1, { identity: 'x' })])
+    const batch = [draft('a', 2, { identity: 'new' }), draft('b', 3, { identity: 'x' })]
+    await assert.rejects(log.append(batch), { code: 'EVENT_CONFLICT', fields: { index: 1 } })
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), [1])
+    const [retried] = await log.append([draft('a', 2, { identity: 'new' })])
+    assert.equal(retried?.duplicate, false)
+  })
+
+  test(`${name}: an identity is forgotten after five minutes`, async () => {
+    let now = 1000
+    await using log = await open({ budget: { ...ROOMY, ageMs: 10_000_000 }, now: () => now })
+    await log.append([draft('a', 1, { identity: 'x' })])
+    now += 5 * 60_000 + 1
+    const [later] = await log.append([draft('a', 2, { identity: 'x' })])
+    assert.equal(later?.duplicate, false)
+  })
+
+  test(`${name}: what is over the budget is dropped, and the loss is known`, async () => {
+    await using log = await open({ budget: { ...ROOMY, events: 3 }, now: () => 1000 })
+    for (let i = 1; i <= 5; i += 1) await log.append([draft('a', i)])
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), [3, 4, 5])
+    const first = log.head - 4
+    assert.deepEqual(log.lossAfter(first - 1, filters('a')), {
+      resumed: first + 1,
+      through: first + 1,
+    })
+    assert.equal(log.lossAfter(first + 1, filters('a')), undefined)
+  })
+
+  test(`${name}: file changes and published events do not push each other out`, async () => {
+    await using log = await open({ budget: { ...ROOMY, events: 2 }, now: () => 1000 })
+    await log.append([draft('files/x', 'kept')])
+    for (let i = 1; i <= 4; i += 1) await log.append([draft('a', i)])
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), ['kept', 3, 4])
+    assert.equal(log.lossAfter(0, filters('files/**')), undefined)
+    assert.notEqual(log.lossAfter(0, filters('**')), undefined)
+  })
+
+  test(`${name}: what is too old is dropped`, async () => {
+    let now = 1000
+    await using log = await open({ budget: { ...ROOMY, ageMs: 100 }, now: () => now })
+    await log.append([draft('a', 1)])
+    now += 101
+    await log.append([draft('a', 2)])
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), [2])
+  })
+}

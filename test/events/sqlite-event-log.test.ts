@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Database } from '../../src/database/database.ts'
+import type { EventLog } from '../../src/events/event-log.ts'
+import type { HistoryBudget } from '../../src/events/history-budget.ts'
+import { SqliteEventLog } from '../../src/events/sqlite-event-log.ts'
+import { testEventLog } from '../contract/event-log.ts'
+import { dataOf, draft, filters, readAll } from '../support/events.ts'
+
+const ROOMY: HistoryBudget = { events: 1000, bytes: 100_000_000, ageMs: 1_000_000_000 }
+
+testEventLog('SqliteEventLog', {
+  open: async ({ budget, now }) => {
+    const database = await Database.open(':memory:')
+    const log = await SqliteEventLog.open({ database, budget, now, newEpoch: 's1' })
+    return closingToo(log, database)
+  },
+})
+
+/** The log, whose close also closes its database. */
+function closingToo(log: SqliteEventLog, database: Database): EventLog {
+  const close = log.close.bind(log)
+  log.close = async () => {
+    await close()
+    await database.close()
+  }
+  return log
+}
+
+async function withFile(work: (path: string) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'broker-'))
+  try {
+    await work(join(directory, 'broker.db'))
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+}
+
+async function open(path: string, budget = ROOMY, newEpoch = 'e1') {
+  const database = await Database.open(path)
+  const log = await SqliteEventLog.open({ database, budget, newEpoch, now: () => 1000 })
+  return closingToo(log, database)
+}
+
+test('a reopened log goes on with its epoch, its offsets and its events', () =>
+  withFile(async (path) => {
+    const before = await open(path)
+    await before.append([draft('a', 1), draft('b', 2)])
+    await before.close()
+    await using log = await open(path, ROOMY, 'other')
+    assert.equal(log.epoch, 'e1')
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), [1, 2])
+    const [ack] = await log.append([draft('a', 3)])
+    assert.equal(ack?.offset, 3)
+    assert.deepEqual(dataOf(await readAll(log, 1, '**')), [2, 3])
+  }))
+
+test('a repeat is recognised after a restart', () =>
+  withFile(async (path) => {
+    const before = await open(path)
+    const [first] = await before.append([draft('a', 1, { identity: 'x' })])
+    await before.close()
+    await using log = await open(path)
+    const [again] = await log.append([draft('a', 1, { identity: 'x' })])
+    assert.deepEqual(again, { ...first, duplicate: true })
+  }))
+
+test('offsets are not given again when everything was trimmed before a restart', () =>
+  withFile(async (path) => {
+    const before = await open(path, { ...ROOMY, events: 0 })
+    await before.append([draft('a', 1), draft('a', 2)])
+    await before.close()
+    await using log = await open(path)
+    assert.equal(log.head, 2)
+    assert.deepEqual(log.lossAfter(0, filters('a')), { resumed: 2, through: 2 })
+  }))
+
+test('old events are read from the file in pages bounded by bytes', () =>
+  withFile(async (path) => {
+    const before = await open(path)
+    const large = 'x'.repeat(1_000_000)
+    for (let i = 0; i < 12; i += 1) await before.append([draft('a', `${i}${large}`)])
+    await before.close()
+    await using log = await open(path)
+    const page = await log.read({ after: 0, filters: filters('a'), limit: 100 })
+    assert.ok(page.events.length < 12)
+    const all = await readAll(log, 0, 'a')
+    assert.deepEqual(
+      dataOf(all).map((data) => Number.parseInt(String(data), 10)),
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+    )
+  }))
+
+test('statements that come with events are committed with them or not at all', () =>
+  withFile(async (path) => {
+    await using database = await Database.open(path)
+    await using log = await SqliteEventLog.open({
+      database,
+      budget: ROOMY,
+      newEpoch: 'e',
+      now: Date.now,
+    })
+    await database.commit([{ sql: 'CREATE TABLE t (x INTEGER PRIMARY KEY)', rows: [[]] }])
+    const insertion = [{ sql: 'INSERT INTO t VALUES (?)', rows: [[1]] }]
+    await log.appendWith([draft('files/a', 1)], insertion)
+    await assert.rejects(log.appendWith([draft('files/a', 2)], insertion))
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), [1])
+    const rows = await database.query('SELECT json FROM events')
+    assert.equal(rows.length, 1)
+  }))
+
+test('a failed append does not harm those that share its transaction', () =>
+  withFile(async (path) => {
+    await using database = await Database.open(path)
+    await using log = await SqliteEventLog.open({
+      database,
+      budget: ROOMY,
+      newEpoch: 'e',
+      now: Date.now,
+    })
+    const outcomes = await Promise.allSettled([
+      log.append([draft('a', 1)]),
+      log.appendWith(
+        [draft('a', 2, { identity: 'x' })],
+        [{ sql: 'INSERT INTO nowhere VALUES (1)', rows: [[]] }],
+      ),
+      log.append([draft('a', 3)]),
+      log.append([draft('a', 2, { identity: 'x' })]),
+    ])
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled', 'rejected'],
+    )
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), [1, 3])
+    const [retried] = await log.append([draft('a', 2, { identity: 'x' })])
+    assert.equal(retried?.duplicate, false)
+  }))
