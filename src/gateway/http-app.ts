@@ -5,17 +5,18 @@ import Fastify, {
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
+  LogController,
 } from 'fastify'
 import { ulid } from 'ulid'
 import { BrokerError, type ProblemCode, toProblem } from '../protocol/problem.ts'
 import { PROBLEM_TYPE, sendProblem } from './problem-reply.ts'
+import { RouteMethods } from './route-methods.ts'
 
 export interface HttpAppOptions {
   readonly logger: FastifyBaseLogger
-  /** What the `type` of a problem begins with. */
-  baseUrlOf(request: FastifyRequest): string
-  /** True for requests whose forwarded headers may be believed. */
-  isFromProxy(request: { readonly headers: FastifyRequest['headers'] }): boolean
+  /** What the `type` of a problem begins with; made from the request when undefined. */
+  readonly publicUrl: string | undefined
+  /** Largest message of a WebSocket client. */
   readonly maxMessageBytes: number
 }
 
@@ -24,18 +25,24 @@ const HEADERS_TIMEOUT_MS = 10_000
 
 /**
  * The server without its routes: framework options, problems for every error, one log line per request.
- * Everything that Fastify or Node would answer by themselves is a problem document too.
+ * Everything that Fastify or Node would answer by themselves is a problem document too. Header fields of a
+ * proxy are believed: `ProxyTrust` takes away those that are not from ours.
  */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { logger, baseUrlOf, isFromProxy, maxMessageBytes } = options
+  const { logger, publicUrl, maxMessageBytes } = options
   const send = (error: Error, request: FastifyRequest, reply: FastifyReply) =>
-    sendProblem(error as BrokerError, request, reply, baseUrlOf(request))
+    sendProblem(error as BrokerError, request, reply, publicUrl ?? ownUrl(request))
   const app = Fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({
+      disableRequestLogging: true,
+      requestIdLogLabel: 'requestId',
+    }),
+    // Whatever header fields of a proxy are still there when a request arrives come from ours.
+    trustProxy: true,
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
-      return typeof given === 'string' && isFromProxy({ headers }) ? given.slice(0, 64) : ulid()
+      return typeof given === 'string' ? given.slice(0, 64) : ulid()
     },
     // Bodies of any size stream for as long as they make progress.
     requestTimeout: 0,
@@ -51,18 +58,9 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     clientErrorHandler: (error, socket) => refuseUnparsable(error, socket as Socket),
   })
   app.setErrorHandler(send)
-  app.setNotFoundHandler((request, reply) =>
-    send(new BrokerError('NOT_FOUND', 'there is nothing at this address'), request, reply),
-  )
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id)
-    const { routeOptions, is404 } = request
-    const takesWebSockets = (routeOptions.config as { ws?: boolean } | undefined)?.ws === true
-    if (request.ws && !takesWebSockets && !is404) {
-      throw new BrokerError('UPGRADE_REQUIRED', 'no WebSocket is served at this address')
-    }
-  })
-  app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
+  const methods = new RouteMethods()
+  methods.observe(app)
+  app.setNotFoundHandler((request, reply) => send(nothingHere(request, methods), request, reply))
   await app.register(websocket, {
     options: {
       maxPayload: maxMessageBytes,
@@ -73,7 +71,28 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     // The gateway drains its connections itself before it closes the server.
     preClose: (done) => done(),
   })
+  // After the plugin, whose own hook sets `request.ws`.
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+    const { routeOptions, is404 } = request
+    const takesWebSockets = (routeOptions.config as { ws?: boolean } | undefined)?.ws === true
+    if (request.ws && !takesWebSockets && !is404) {
+      throw new BrokerError('UPGRADE_REQUIRED', 'no WebSocket is served at this address')
+    }
+  })
+  app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
   return app
+}
+
+function nothingHere({ raw, method }: FastifyRequest, methods: RouteMethods): BrokerError {
+  const allow = methods.of(raw.url?.split('?', 1)[0] ?? '')
+  if (allow.length === 0) return new BrokerError('NOT_FOUND', 'there is nothing at this address')
+  const fields = { allow }
+  return new BrokerError('METHOD_NOT_ALLOWED', `${method} is not one of its methods`, { fields })
+}
+
+function ownUrl({ protocol, host }: FastifyRequest): string {
+  return host === '' ? '' : `${protocol}://${host}`
 }
 
 /** The first real subprotocol of ours that is offered; `bearer.<token>` only carries a credential. */

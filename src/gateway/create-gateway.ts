@@ -1,0 +1,108 @@
+import { chmod, readFile } from 'node:fs/promises'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { installIdentity } from '../auth/plugin.ts'
+import { Connections } from '../events/connections.ts'
+import { Delivery } from '../events/delivery.ts'
+import { eventsPlugin } from '../events/plugin.ts'
+import { Publisher } from '../events/publisher.ts'
+import { createHttpApp } from './http-app.ts'
+import { Metrics } from './metrics.ts'
+import { openEventLog } from './open-event-log.ts'
+import { installOperations } from './operations.ts'
+import { ProxyTrust } from './proxy-trust.ts'
+import type { Settings } from './settings.ts'
+import { UsersInForce } from './users-in-force.ts'
+
+export interface GatewayDeps {
+  readonly log: FastifyBaseLogger
+}
+
+/** A running broker. */
+export interface Gateway extends AsyncDisposable {
+  /** Where HTTP and WebSocket are served: `http://127.0.0.1:8080`, or `unix:/path`. */
+  readonly url: string
+  /** Where the administrator token was written; on the first start only. */
+  readonly newAdminToken: string | undefined
+  /** Puts the users file in force as it is on disk. */
+  reload(): Promise<void>
+  /** Tells clients to come back, spreading their closes over `windowMs`, finishes requests, and closes. */
+  drain(windowMs: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** Largest message of a client on a WebSocket beside the event itself: its command and its attributes. */
+const COMMAND_BYTES = 64 * 1024
+
+/** The composition root: the only file that builds services. Read it first. */
+export async function createGateway(settings: Settings, { log }: GatewayDeps): Promise<Gateway> {
+  await using cleanup = new AsyncDisposableStack()
+  const users = cleanup.use(
+    await UsersInForce.open({ file: settings.users, data: settings.data, log }),
+  )
+  const events = await openEventLog(settings)
+  cleanup.use(events.database)
+  const eventLog = cleanup.use(events.log)
+
+  const delivery = cleanup.use(new Delivery(eventLog))
+  const identities = users.directory
+  const connections = cleanup.use(
+    new Connections(
+      (principal) => identities.renew(principal),
+      () => delivery.flush(),
+    ),
+  )
+  identities.onChange(() => connections.judgeAll())
+  const publisher = new Publisher({ log: eventLog, maxEventBytes: settings.maxEventBytes })
+
+  const { version } = JSON.parse(
+    await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
+  ) as { readonly version: string }
+  const metrics = new Metrics({ version, log: eventLog, connectionCount: () => connections.size })
+
+  const secretFile = settings.proxySecretFile
+  const trust = new ProxyTrust({
+    proxy: settings.proxy,
+    isUnixSocket: settings.listen.kind === 'unix',
+    secret: secretFile === undefined ? undefined : (await readFile(secretFile, 'utf8')).trim(),
+  })
+  const app = await createHttpApp({
+    logger: log,
+    publicUrl: settings.publicUrl,
+    maxMessageBytes: settings.maxEventBytes + COMMAND_BYTES,
+  })
+  trust.guard(app.server)
+  cleanup.defer(() => app.close())
+  installIdentity(app, {
+    directory: identities,
+    tickets: users.tickets,
+    origins: {
+      allowed: settings.origins,
+      ...(settings.publicUrl !== undefined && { publicUrl: settings.publicUrl }),
+    },
+  })
+  installOperations(app, { version, metrics, components: async () => ({ log: { ready: true } }) })
+  const doors = { log: eventLog, delivery, connections, publisher, identities }
+  await app.register((scope) => eventsPlugin(scope, doors))
+
+  const url = await listen(app, settings)
+  const owned = cleanup.move()
+  const close = () => owned.disposeAsync()
+  return {
+    url,
+    newAdminToken: users.newAdminToken,
+    reload: () => users.reload(),
+    drain: async (windowMs) => {
+      await connections.drain(windowMs)
+      await close()
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+async function listen(app: FastifyInstance, { listen: address }: Settings): Promise<string> {
+  if (address.kind === 'tcp') return app.listen({ host: address.host, port: address.port })
+  await app.listen({ path: address.path })
+  await chmod(address.path, 0o660)
+  return `unix:${address.path}`
+}

@@ -1,0 +1,38 @@
+import { randomInt } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Database, type Statement } from '../database/database.ts'
+import type { EventLog } from '../events/event-log.ts'
+import { MemoryEventLog } from '../events/memory-event-log.ts'
+import { SqliteEventLog } from '../events/sqlite-event-log.ts'
+import type { TellChanges } from '../files/file-index.ts'
+import { tellInTransaction, tellThroughOutbox } from './joins.ts'
+import type { Settings } from './settings.ts'
+
+/** The log, the database that holds the file index, and how a change of a file gets from one to the other. */
+export interface OpenLog {
+  readonly log: EventLog
+  readonly database: Database
+  readonly tell: TellChanges<Statement>
+}
+
+/** Opens what `--events` names. The database is closed by the caller, after the log. */
+export async function openEventLog(settings: Settings): Promise<OpenLog> {
+  const { events, data, historyEvents, historyBytes, historyAgeMs } = settings
+  const path = events.kind === 'sqlite' ? events.path : join(data, 'state', 'broker.db')
+  await mkdir(dirname(path), { recursive: true, mode: 0o711 })
+  const database = await Database.open(path)
+  const budget = { events: historyEvents, bytes: historyBytes, ageMs: historyAgeMs }
+  const now = Date.now
+  if (events.kind === 'sqlite') {
+    const log = await SqliteEventLog.open({ database, budget, newEpoch: newEpoch(), now })
+    return { log, database, tell: tellInTransaction(log) }
+  }
+  const log = new MemoryEventLog({ budget, epoch: newEpoch(), now })
+  return { log, database, tell: await tellThroughOutbox(database, log) }
+}
+
+/** Eight characters of base 36: two installations do not take each other's positions for their own. */
+function newEpoch(): string {
+  return Array.from({ length: 8 }, () => randomInt(36).toString(36)).join('')
+}

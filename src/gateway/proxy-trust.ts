@@ -1,0 +1,64 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage, Server } from 'node:http'
+
+/** Header fields that speak for somebody else: only the front may set them. */
+const FORWARDED = [
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-request-id',
+  'x-client-verify',
+  'x-client-cert',
+  'x-broker-proxy',
+  'forwarded',
+]
+
+export interface ProxyTrustOptions {
+  readonly proxy: 'off' | 'nginx'
+  /** Requests over a unix socket come from the front: nobody else may open it. */
+  readonly isUnixSocket: boolean
+  readonly secret: string | undefined
+}
+
+/** Knows which requests come from the front, and takes from all others what only the front may say. */
+export class ProxyTrust {
+  readonly #options: ProxyTrustOptions
+  readonly #secretHash: Buffer | undefined
+  readonly #proxied = new WeakSet<IncomingMessage>()
+
+  constructor(options: ProxyTrustOptions) {
+    this.#options = options
+    const { secret } = options
+    this.#secretHash = secret === undefined || secret === '' ? undefined : hash(secret)
+  }
+
+  /** Looks at every request before anybody else does. */
+  guard(server: Server): void {
+    const look = (request: IncomingMessage) => this.#look(request)
+    server.prependListener('request', look)
+    server.prependListener('upgrade', look)
+  }
+
+  isFromProxy(request: IncomingMessage): boolean {
+    return this.#proxied.has(request)
+  }
+
+  #look(request: IncomingMessage): void {
+    if (this.#options.proxy === 'nginx' && this.#isFront(request)) {
+      this.#proxied.add(request)
+      return
+    }
+    for (const name of FORWARDED) delete request.headers[name]
+  }
+
+  #isFront(request: IncomingMessage): boolean {
+    if (this.#options.isUnixSocket) return true
+    const shown = request.headers['x-broker-proxy']
+    if (this.#secretHash === undefined || typeof shown !== 'string') return false
+    return timingSafeEqual(hash(shown), this.#secretHash)
+  }
+}
+
+function hash(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}

@@ -1,0 +1,160 @@
+import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { FastifyBaseLogger } from 'fastify'
+import { AdminTokenFile, adminTokenPath, createAdminToken } from '../auth/admin-token.ts'
+import { hasUsableAdministrator } from '../auth/administrators.ts'
+import { FailureThrottle } from '../auth/failure-throttle.ts'
+import { readUsersFile } from '../auth/read-users-file.ts'
+import { openTicketKey } from '../auth/ticket-key.ts'
+import { Tickets } from '../auth/tickets.ts'
+import { UserDirectory } from '../auth/user-directory.ts'
+import type { UsersFault } from '../auth/users-fault.ts'
+import type { UsersFile } from '../auth/users-file.ts'
+import { shrinkFault } from '../auth/users-shrink.ts'
+import { UsersTable } from '../auth/users-table.ts'
+import type { ContentValidator } from '../files/content-validator.ts'
+import type { FilePath } from '../protocol/file-path.ts'
+
+/** Where the users file is served, whatever its name on disk. */
+export const USERS_PATH = 'config/broker_users.xml' as FilePath
+
+/** The users file as shipped, copied to where the settings say when nothing is there. */
+const SHIPPED = new URL('../../config/broker_users.xml', import.meta.url)
+
+export interface UsersInForceOptions {
+  /** The users file on disk. */
+  readonly file: string
+  /** `<data>`, for the administrator token, the ticket key and the last good users file. */
+  readonly data: string
+  readonly log: FastifyBaseLogger
+}
+
+/** A users file that cannot be put in force at the start, when nothing else could be. */
+export class UsersFileRefused extends Error {
+  override readonly name = 'UsersFileRefused'
+  readonly faults: readonly UsersFault[]
+
+  constructor(file: string, faults: readonly UsersFault[]) {
+    const lines = faults.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`)
+    super(lines.join('\n'))
+    this.faults = faults
+  }
+}
+
+/**
+ * The users file and the table made of it. A content is put in force whole or not at all, and the last good
+ * one is kept, so that a bad edit takes nobody's rights, not even after a restart.
+ */
+export class UsersInForce implements Disposable {
+  readonly directory: UserDirectory
+  readonly tickets: Tickets
+  /** Set on the first start only. */
+  readonly newAdminToken: string | undefined
+  readonly #options: UsersInForceOptions
+  readonly #adminToken: AdminTokenFile
+  #file: UsersFile
+
+  private constructor(
+    options: UsersInForceOptions,
+    parts: { file: UsersFile; adminToken: AdminTokenFile; key: Buffer; isNew: boolean },
+  ) {
+    this.#options = options
+    this.#adminToken = parts.adminToken
+    this.#file = parts.file
+    const throttle = new FailureThrottle({ now: Date.now })
+    const { adminToken, file, key } = parts
+    this.directory = new UserDirectory(new UsersTable(file), {
+      adminToken,
+      throttle,
+      now: Date.now,
+    })
+    this.tickets = new Tickets({ key, directory: this.directory, throttle, now: Date.now })
+    this.newAdminToken = parts.isNew ? adminTokenPath(options.data) : undefined
+  }
+
+  /** @throws {UsersFileRefused} when the file is bad and no good one is kept */
+  static async open(options: UsersInForceOptions): Promise<UsersInForce> {
+    const { file, data, log } = options
+    await mkdir(join(data, 'state'), { recursive: true, mode: 0o711 })
+    await copyShipped(file)
+    const tokenPath = adminTokenPath(data)
+    const users = await readAtStart(file, keptFile(data), log)
+    const isNew = !hasUsableAdministrator(users, Date.now()) && (await createAdminToken(tokenPath))
+    const adminToken = AdminTokenFile.open(tokenPath)
+    const key = await openTicketKey(join(data, 'state', 'ticket.key'))
+    return new UsersInForce(options, { file: users, adminToken, key, isNew })
+  }
+
+  /** What judges an upload of the users file and an edit of it on disk. */
+  get validator(): ContentValidator {
+    return {
+      matches: (path) => path === USERS_PATH,
+      validate: async (content, { confirmShrink }) => {
+        const read = await readUsersFile(await content.bytes(), this.#rules)
+        if (!read.ok) return read.error
+        const shrink = confirmShrink ? undefined : shrinkFault(this.#file, read.value)
+        return shrink === undefined ? [] : [shrink]
+      },
+    }
+  }
+
+  /** Puts in force what is on disk; a bad content changes nothing. */
+  async reload(): Promise<void> {
+    const { file, data, log } = this.#options
+    const bytes = await readFile(file)
+    const read = await readUsersFile(bytes, this.#rules)
+    if (!read.ok) {
+      log.error({ event: 'auth.users.refused', errors: read.error }, 'users file refused')
+      return
+    }
+    this.#file = read.value
+    this.directory.swap(new UsersTable(read.value))
+    log.info(
+      { event: 'auth.users.accepted', users: read.value.users.length },
+      'users file in force',
+    )
+    await keep(bytes, keptFile(data))
+  }
+
+  [Symbol.dispose](): void {
+    this.#adminToken.close()
+  }
+
+  get #rules() {
+    return { nowMs: Date.now(), hasAdminToken: this.#adminToken.hash() !== undefined }
+  }
+}
+
+function keptFile(data: string): string {
+  return join(data, 'state', 'users.last-good.xml')
+}
+
+async function copyShipped(file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true })
+  // Never over a file that is there.
+  await copyFile(SHIPPED, file, 1).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+}
+
+async function readAtStart(file: string, kept: string, log: FastifyBaseLogger): Promise<UsersFile> {
+  const bytes = await readFile(file)
+  // The administrator token is made when it turns out to be needed.
+  const rules = { nowMs: Date.now(), hasAdminToken: true }
+  const read = await readUsersFile(bytes, rules)
+  if (read.ok) {
+    await keep(bytes, kept)
+    return read.value
+  }
+  const good = await readFile(kept).catch(() => undefined)
+  const last = good === undefined ? undefined : await readUsersFile(good, rules)
+  if (last?.ok !== true) throw new UsersFileRefused(file, read.error)
+  const fields = { event: 'auth.users.refused', errors: read.error }
+  log.error(fields, 'users file refused; the last good one is in force')
+  return last.value
+}
+
+async function keep(bytes: Buffer, kept: string): Promise<void> {
+  await writeFile(`${kept}.tmp`, bytes, { mode: 0o600 })
+  await rename(`${kept}.tmp`, kept)
+}
