@@ -5,6 +5,9 @@ import type { DatabaseReply, DatabaseRequest, Row, SqlValue, Statement } from '.
 
 type CommitRequest = Extract<DatabaseRequest, { commit: unknown }>
 
+/** Prepared statements that are kept; those of subscriptions differ by their filters. */
+const MAX_PREPARED = 500
+
 /** Bounds the time that a reader waits behind one transaction. */
 const MAX_ROWS_PER_TRANSACTION = 4096
 
@@ -12,10 +15,11 @@ if (parentPort === null) throw new Error('database-thread.ts is started by datab
 const port = parentPort
 const database = new DatabaseSync(workerData.path as string)
 database.exec(`
+  PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
   PRAGMA foreign_keys = ON;
-  PRAGMA busy_timeout = 5000;
+  PRAGMA busy_timeout = 1000;
   PRAGMA wal_autocheckpoint = 1000;
   PRAGMA journal_size_limit = 67108864;
 `)
@@ -25,6 +29,7 @@ const prepared = new Map<string, StatementSync>()
 function prepare(sql: string): StatementSync {
   let statement = prepared.get(sql)
   if (statement === undefined) {
+    if (prepared.size >= MAX_PREPARED) prepared.clear()
     statement = database.prepare(sql)
     prepared.set(sql, statement)
   }

@@ -63,7 +63,9 @@ export class Database implements AsyncDisposable {
       await database.query('PRAGMA user_version')
     } catch (cause) {
       await thread.terminate()
-      throw new Error(`cannot open the database ${path}`, { cause })
+      const isLocked = /locked/.test(String((cause as Error).cause ?? cause))
+      const detail = isLocked ? 'is in use by another process' : 'cannot be opened'
+      throw new Error(`the database ${path} ${detail}`, { cause })
     }
     return database
   }
@@ -89,7 +91,11 @@ export class Database implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    if (this.#failure === undefined) await this.#send((id) => ({ id, close: true }))
+    if (this.#failure === undefined) {
+      const closed = this.#send((id) => ({ id, close: true }))
+      this.#failure = new Error('the database is closed')
+      await closed
+    }
     await this.#thread.terminate()
   }
 

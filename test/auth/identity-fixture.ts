@@ -1,0 +1,40 @@
+import { randomBytes } from 'node:crypto'
+import type { AdministratorToken } from '../../src/auth/admin-token.ts'
+import { FailureThrottle } from '../../src/auth/failure-throttle.ts'
+import { Tickets } from '../../src/auth/tickets.ts'
+import { tokenHash } from '../../src/auth/tokens.ts'
+import { UserDirectory } from '../../src/auth/user-directory.ts'
+import { NOW_MS, tableOf, USERS_XML } from './users-fixture.ts'
+
+export const ADMIN_SECRET = 'dbk_theadministratortokenofthisbroker00'
+
+/** An administrator token in memory, as `AdminTokenFile` has it on disk. */
+export class MemoryAdminToken implements AdministratorToken {
+  #secret: string | undefined = ADMIN_SECRET
+  readonly #listeners = new Set<() => void>()
+
+  hash(): string | undefined {
+    return this.#secret === undefined ? undefined : tokenHash(this.#secret)
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener)
+  }
+
+  set(secret: string | undefined): void {
+    this.#secret = secret
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+/** A directory over the users of the fixture, with a clock that the test moves. */
+export function identityFixture(text: string = USERS_XML) {
+  const clock = { ms: NOW_MS }
+  const now = () => clock.ms
+  const throttle = new FailureThrottle({ now })
+  const adminToken = new MemoryAdminToken()
+  const directory = new UserDirectory(tableOf(text), { adminToken, throttle, now })
+  const key = randomBytes(32)
+  const tickets = new Tickets({ key, directory, throttle, now })
+  return { clock, now, throttle, adminToken, directory, key, tickets }
+}

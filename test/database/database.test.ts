@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Database } from '../../src/database/database.ts'
+
+const CREATE = { sql: 'CREATE TABLE t (x INTEGER PRIMARY KEY, y TEXT)', rows: [[]] }
+
+function insert(...rows: [number, string][]) {
+  return { sql: 'INSERT INTO t VALUES (?, ?)', rows }
+}
+
+test('commits are seen by queries that were asked for after them, without waiting', async () => {
+  await using database = await Database.open(':memory:')
+  const commits = [database.commit([CREATE]), database.commit([insert([1, 'a'], [2, 'b'])])]
+  const rows = await database.query('SELECT x, y FROM t WHERE x > ?', [1])
+  assert.deepEqual(
+    rows.map((row) => ({ ...row })),
+    [{ x: 2, y: 'b' }],
+  )
+  await Promise.all(commits)
+})
+
+test('a commit takes place whole or not at all, and alone when it is bad', async () => {
+  await using database = await Database.open(':memory:')
+  await database.commit([CREATE])
+  const outcomes = await Promise.allSettled([
+    database.commit([insert([1, 'a'])]),
+    database.commit([insert([2, 'b']), insert([1, 'again'])]),
+    database.commit([insert([3, 'c'])]),
+  ])
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  )
+  const rows = await database.query<{ x: number }>('SELECT x FROM t ORDER BY x')
+  assert.deepEqual(
+    rows.map(({ x }) => x),
+    [1, 3],
+  )
+})
+
+test('commits resolve in the order in which they were asked for', async () => {
+  await using database = await Database.open(':memory:')
+  await database.commit([CREATE])
+  const order: number[] = []
+  const commits = Array.from({ length: 200 }, async (_, i) => {
+    await database.commit([insert([i, 'x'])])
+    order.push(i)
+  })
+  await Promise.all(commits)
+  assert.deepEqual(
+    order,
+    Array.from({ length: 200 }, (_, i) => i),
+  )
+})
+
+test('a bad query is an error and the next one is answered', async () => {
+  await using database = await Database.open(':memory:')
+  await assert.rejects(database.query('SELECT nonsense'), /nonsense/)
+  assert.equal((await database.query('SELECT 1')).length, 1)
+})
+
+test('what was asked for before close is done, what comes after is refused', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'broker-'))
+  const path = join(directory, 'x.db')
+  const database = await Database.open(path)
+  const commits = [database.commit([CREATE]), database.commit([insert([1, 'a'])])]
+  await database.close()
+  await Promise.all(commits)
+  await assert.rejects(database.commit([insert([2, 'b'])]))
+  await using again = await Database.open(path)
+  assert.equal((await again.query('SELECT * FROM t')).length, 1)
+  await rm(directory, { recursive: true })
+})
+
+test('a second broker over the same file is refused', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'broker-'))
+  const path = join(directory, 'x.db')
+  await using database = await Database.open(path)
+  await database.commit([CREATE])
+  await assert.rejects(Database.open(path), /in use by another process/)
+  await rm(directory, { recursive: true })
+})
