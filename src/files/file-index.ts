@@ -45,6 +45,8 @@ export interface FileIndex {
 /** Enough to tell after a crash whether the rename of an upload happened. */
 export interface UploadIntent {
   readonly id: string
+  /** Uploads of one batch are finished together or not at all; a single one is a batch of its own. */
+  readonly batch: string
   readonly path: FilePath
   /** Inode of the temporary file: the visible file has it when the rename happened. */
   readonly ino: bigint

@@ -1,13 +1,22 @@
 import { chmod, readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { clientCertificate } from '../auth/client-certificate.ts'
 import { installIdentity } from '../auth/plugin.ts'
+import type { Principal } from '../auth/principal.ts'
 import { Connections } from '../events/connections.ts'
 import { Delivery } from '../events/delivery.ts'
 import { eventsPlugin } from '../events/plugin.ts'
 import { Publisher } from '../events/publisher.ts'
+import { filesPlugin } from '../files/plugin.ts'
+import { uploadQuestionPlugin } from '../files/upload-question.ts'
+import { componentStates } from './component-states.ts'
+import { allowCrossOrigin } from './cross-origin.ts'
 import { createHttpApp } from './http-app.ts'
+import { reloadingUsers } from './joins.ts'
 import { Metrics } from './metrics.ts'
 import { openEventLog } from './open-event-log.ts'
+import { openFiles } from './open-files.ts'
 import { installOperations } from './operations.ts'
 import { ProxyTrust } from './proxy-trust.ts'
 import type { Settings } from './settings.ts'
@@ -33,6 +42,12 @@ export interface Gateway extends AsyncDisposable {
 /** Largest message of a client on a WebSocket beside the event itself: its command and its attributes. */
 const COMMAND_BYTES = 64 * 1024
 
+/** The internal location from which the front sends what a link below the volumes names. */
+const SERVE_LOCATION = '/-/serve/'
+
+/** A first look at very many files goes on behind the first requests. */
+const START_WAIT_MS = 10_000
+
 /** The composition root: the only file that builds services. Read it first. */
 export async function createGateway(settings: Settings, { log }: GatewayDeps): Promise<Gateway> {
   await using cleanup = new AsyncDisposableStack()
@@ -52,6 +67,14 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     ),
   )
   identities.onChange(() => connections.judgeAll())
+  const files = cleanup.use(
+    await openFiles(settings, {
+      database: events.database,
+      tell: reloadingUsers(events.tell, users),
+      validators: [users.validator],
+      log,
+    }),
+  )
   const publisher = new Publisher({ log: eventLog, maxEventBytes: settings.maxEventBytes })
 
   const { version } = JSON.parse(
@@ -72,18 +95,35 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   })
   trust.guard(app.server)
   cleanup.defer(() => app.close())
+  await allowCrossOrigin(app, settings.origins)
   installIdentity(app, {
     directory: identities,
     tickets: users.tickets,
+    certificateOf: ({ raw, headers }) =>
+      trust.isFromProxy(raw) ? clientCertificate(headers) : undefined,
     origins: {
       allowed: settings.origins,
       ...(settings.publicUrl !== undefined && { publicUrl: settings.publicUrl }),
     },
   })
-  installOperations(app, { version, metrics, components: async () => ({ log: { ready: true } }) })
+  installOperations(app, { version, metrics, components: () => componentStates(files) })
   const doors = { log: eventLog, delivery, connections, publisher, identities }
   await app.register((scope) => eventsPlugin(scope, doors))
+  const uploads = {
+    store: files.store,
+    maxFileBytes: settings.maxFileBytes,
+    renew: (principal: Principal) => identities.renew(principal),
+  }
+  await app.register((scope) => uploadQuestionPlugin(scope, uploads))
+  await app.register((scope) =>
+    filesPlugin(scope, {
+      ...uploads,
+      acceleratedBy: ({ raw }) => (trust.isFromProxy(raw) ? SERVE_LOCATION : undefined),
+    }),
+  )
 
+  // What changed while the broker was down is told before it answers, unless that takes long.
+  await Promise.race([files.started, delay(START_WAIT_MS, undefined, { ref: false })])
   const url = await listen(app, settings)
   const owned = cleanup.move()
   const close = () => owned.disposeAsync()

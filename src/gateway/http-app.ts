@@ -23,6 +23,9 @@ export interface HttpAppOptions {
 /** Longest time for the header fields of a request: a client that dribbles them is cut off. */
 const HEADERS_TIMEOUT_MS = 10_000
 
+/** What the front lets through, and a client certificate that it adds. */
+const MAX_HEADER_BYTES = 96 * 1024
+
 /**
  * The server without its routes: framework options, problems for every error, one log line per request.
  * Everything that Fastify or Node would answer by themselves is a problem document too. Header fields of a
@@ -51,6 +54,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     routerOptions: { caseSensitive: true, maxParamLength: 8192 },
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
       // curl offers h2c: that is a plain request here, not an upgrade.
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     },

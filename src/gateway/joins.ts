@@ -8,6 +8,7 @@ import type { TellChanges } from '../files/file-index.ts'
 import { topicOfPath } from '../protocol/file-topic.ts'
 import { formatPosition } from '../protocol/position.ts'
 import type { Topic } from '../protocol/topic.ts'
+import { USERS_PATH, type UsersInForce } from './users-in-force.ts'
 
 /** Where a change of a file becomes an event: the one place at which files and events meet. */
 
@@ -29,6 +30,20 @@ export function tellInTransaction(log: SqliteEventLog): TellChanges<Statement> {
   return async (changes, statements) => {
     const acks = await log.appendWith(changes.map(fileEvent), statements)
     return acks.map(({ offset }) => formatPosition(log.epoch, offset))
+  }
+}
+
+/** Puts a new users file in force when its change is committed, before the uploader is answered. */
+export function reloadingUsers(
+  tell: TellChanges<Statement>,
+  users: UsersInForce,
+): TellChanges<Statement> {
+  return async (changes, statements) => {
+    const positions = await tell(changes, statements)
+    const isAccepted = ({ path, type }: FileChange) =>
+      path === USERS_PATH && (type === 'FILE CREATED' || type === 'FILE UPDATED')
+    if (changes.some(isAccepted)) await users.reload()
+    return positions
   }
 }
 

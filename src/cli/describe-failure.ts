@@ -1,0 +1,33 @@
+import { BrokerError } from '../protocol/problem.ts'
+import { Interruption } from './interruption.ts'
+import { UsageError } from './usage-error.ts'
+
+/** What is told of a failure on stderr: one line, and one for each fault that a validator found. */
+export function describeFailure(error: unknown, argv: readonly string[]): string {
+  if (error instanceof Interruption) return ''
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof UsageError)
+    return `${message.replaceAll(/^/gm, 'broker: ')}\n${hintOf(argv)}`
+  if (!(error instanceof BrokerError)) return `broker: ${message}\n`
+  return `broker: ${message} (${error.code})\n${faultsOf(error)}`
+}
+
+function hintOf([first]: readonly string[]): string {
+  const command = first === undefined || first.startsWith('-') ? '' : ` ${first}`
+  return `Try: broker${command} --help\n`
+}
+
+function faultsOf({ fields }: BrokerError): string {
+  const { errors } = fields
+  if (!Array.isArray(errors)) return ''
+  return errors.map((fault: unknown) => `  ${describeFault(fault)}\n`).join('')
+}
+
+/** @param fault - `{message, line?, column?}`, from 1 */
+export function describeFault(fault: unknown): string {
+  if (typeof fault !== 'object' || fault === null) return String(fault)
+  const { message, line, column } = fault as Readonly<Record<string, unknown>>
+  if (typeof line !== 'number') return String(message)
+  const place = typeof column === 'number' ? `${line}:${column}` : `${line}`
+  return `${place}: ${String(message)}`
+}

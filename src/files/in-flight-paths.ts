@@ -1,0 +1,27 @@
+/**
+ * Paths whose visible file and index entry differ for a moment, because the one is changed before the
+ * other. Readers, which take no lock, wait for that moment to pass rather than see a file without its tag.
+ */
+export class InFlightPaths {
+  readonly #works = new Map<string, Promise<unknown>>()
+
+  /** Marks `paths` while `work` runs. Whoever calls holds their locks, so that nobody else does. */
+  async during<Value>(paths: readonly string[], work: () => Promise<Value>): Promise<Value> {
+    const running = work()
+    for (const path of paths) this.#works.set(path, running)
+    try {
+      return await running
+    } finally {
+      for (const path of paths) this.#works.delete(path)
+    }
+  }
+
+  /** Waits for what is under way; undefined when nothing is. */
+  settled(path: string): Promise<void> | undefined {
+    return this.#works.get(path)?.then(ignore, ignore)
+  }
+}
+
+function ignore(): void {
+  // Who waits looks again; who works hears of a failure.
+}

@@ -1,0 +1,48 @@
+const BY_EXTENSION: ReadonlyMap<string, string> = new Map([
+  ['avif', 'image/avif'],
+  ['bz2', 'application/x-bzip2'],
+  ['cjs', 'text/javascript; charset=utf-8'],
+  ['css', 'text/css; charset=utf-8'],
+  ['csv', 'text/csv; charset=utf-8'],
+  ['gif', 'image/gif'],
+  ['gz', 'application/gzip'],
+  ['htm', 'text/html; charset=utf-8'],
+  ['html', 'text/html; charset=utf-8'],
+  ['ico', 'image/vnd.microsoft.icon'],
+  ['jar', 'application/java-archive'],
+  ['jpeg', 'image/jpeg'],
+  ['jpg', 'image/jpeg'],
+  ['js', 'text/javascript; charset=utf-8'],
+  ['json', 'application/json'],
+  ['jsonl', 'application/x-ndjson'],
+  ['log', 'text/plain; charset=utf-8'],
+  ['md', 'text/markdown; charset=utf-8'],
+  ['mjs', 'text/javascript; charset=utf-8'],
+  ['mp3', 'audio/mpeg'],
+  ['mp4', 'video/mp4'],
+  ['ndjson', 'application/x-ndjson'],
+  ['parquet', 'application/vnd.apache.parquet'],
+  ['pdf', 'application/pdf'],
+  ['png', 'image/png'],
+  ['svg', 'image/svg+xml'],
+  ['tar', 'application/x-tar'],
+  ['tgz', 'application/gzip'],
+  ['toml', 'application/toml'],
+  ['tsv', 'text/tab-separated-values; charset=utf-8'],
+  ['txt', 'text/plain; charset=utf-8'],
+  ['wasm', 'application/wasm'],
+  ['webm', 'video/webm'],
+  ['webp', 'image/webp'],
+  ['xml', 'application/xml'],
+  ['xz', 'application/x-xz'],
+  ['yaml', 'application/yaml'],
+  ['yml', 'application/yaml'],
+  ['zip', 'application/zip'],
+  ['zst', 'application/zstd'],
+])
+
+/** The `Content-Type` that a file is served with: by its extension alone, never by its content. */
+export function mediaTypeOf(path: string): string {
+  const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase()
+  return (extension && BY_EXTENSION.get(extension)) || 'application/octet-stream'
+}

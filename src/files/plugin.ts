@@ -1,0 +1,89 @@
+import multipart from '@fastify/multipart'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { BrokerError } from '../protocol/problem.ts'
+import { deleteDirectory, deleteOne } from './delete-files.ts'
+import { parseFileName, parseFileTarget } from './file-target.ts'
+import { type GetFileDeps, getFile } from './get-file.ts'
+import { getListing } from './get-listing.ts'
+import { postFiles } from './post-files.ts'
+import { putFile, type UploadDeps } from './put-file.ts'
+
+export interface FilesPluginDeps extends GetFileDeps, UploadDeps {}
+
+const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE']
+
+/** `/files` in all its methods. Paths are read from the raw target: a router decodes too early. */
+export async function filesPlugin(app: FastifyInstance, deps: FilesPluginDeps): Promise<void> {
+  // A file is stored as it comes, whatever type it is said to have; only forms are read.
+  app.removeAllContentTypeParsers()
+  await app.register(multipart, {
+    limits: { fileSize: Number.POSITIVE_INFINITY, files: 1000, fields: 1000, fieldSize: 64 * 1024 },
+  })
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  app.addHook('onRequest', async (_request, reply) => {
+    // An uploaded page must not act in the name of whoever opens it.
+    reply.header('x-content-type-options', 'nosniff').header('content-security-policy', 'sandbox')
+  })
+  for (const url of ['/files', '/files/*']) registerRoutes(app, url, deps)
+}
+
+function registerRoutes(app: FastifyInstance, url: string, deps: FilesPluginDeps): void {
+  app.route({
+    method: ['GET', 'HEAD'],
+    url,
+    handler: (request, reply) => {
+      const target = parseFileTarget(targetOf(request))
+      const { path, isDirectory } = target
+      return path === '' || isDirectory
+        ? getListing(deps.store, target, request, reply)
+        : getFile(deps, path, request, reply)
+    },
+  })
+  app.put(url, (request, reply) => {
+    const path = parseFileName(targetOf(request))
+    if (request.isMultipart()) throw formOnFile()
+    return putFile(deps, path, request, reply)
+  })
+  app.post(url, (request, reply) => {
+    const { path, isDirectory } = parseFileTarget(targetOf(request))
+    if (path === '' || isDirectory) {
+      if (!request.isMultipart()) throw rawOnDirectory()
+      return postFiles(deps, path, request, reply)
+    }
+    if (request.isMultipart()) throw formOnFile()
+    return putFile(deps, path, request, reply)
+  })
+  app.delete(url, (request, reply) => {
+    const target = parseFileTarget(targetOf(request))
+    const { path, isDirectory } = target
+    return path === '' || isDirectory
+      ? deleteDirectory(deps, target, request, reply)
+      : deleteOne(deps, path, request, reply)
+  })
+  app.options(url, (_request, reply) =>
+    reply
+      .header('allow', [...METHODS, 'OPTIONS'].join(', '))
+      .code(204)
+      .send(),
+  )
+  app.route({
+    method: app.supportedMethods.filter((method) => ![...METHODS, 'OPTIONS'].includes(method)),
+    url,
+    handler: (_request, reply) => {
+      reply.header('allow', [...METHODS, 'OPTIONS'].join(', '))
+      throw new BrokerError('METHOD_NOT_ALLOWED', `files know ${METHODS.join(', ')}`)
+    },
+  })
+}
+
+function targetOf({ raw }: FastifyRequest): string {
+  return raw.url ?? '/'
+}
+
+function formOnFile(): BrokerError {
+  return new BrokerError('REQUEST_INVALID', 'a form is sent to a directory, with a trailing slash')
+}
+
+function rawOnDirectory(): BrokerError {
+  return new BrokerError('REQUEST_INVALID', 'a raw body is sent to the path of a file')
+}

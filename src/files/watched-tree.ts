@@ -1,0 +1,82 @@
+import { type BigIntStats, lstatSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+interface Watched {
+  /** Tells a directory from another one that took its name. */
+  readonly identity: string
+  readonly sinceMs: number
+  readonly below: Set<string>
+}
+
+/** An event of this age or older cannot be the one that told of the directory when it was new. */
+const NEW_MS = 1000
+
+/** The directories that are watched, by their absolute paths. */
+export class WatchedTree {
+  readonly #watched = new Map<string, Watched>()
+
+  get size(): number {
+    return this.#watched.size
+  }
+
+  all(): Iterable<string> {
+    return this.#watched.keys()
+  }
+
+  has(directory: string): boolean {
+    return this.#watched.has(directory)
+  }
+
+  /** True when the directory that is watched under this name is not the one that `stats` are of. */
+  isReplaced(directory: string, stats: BigIntStats): boolean {
+    const watched = this.#watched.get(directory)
+    return watched !== undefined && watched.identity !== identityOf(stats)
+  }
+
+  /**
+   * True when a directory that came, went or moved under this name must be watched anew: it may have been
+   * moved away and back, which leaves nobody watching. For a new one the event is only late.
+   */
+  isDoubtful(directory: string, nowMs: number): boolean {
+    const watched = this.#watched.get(directory)
+    return watched !== undefined && nowMs - watched.sinceMs > NEW_MS
+  }
+
+  add(directory: string, stats: BigIntStats, nowMs: number): void {
+    const below = this.#watched.get(directory)?.below ?? new Set()
+    this.#watched.set(directory, { identity: identityOf(stats), sinceMs: nowMs, below })
+    this.#watched.get(dirname(directory))?.below.add(directory)
+  }
+
+  /** Forgets a directory and all below it. @returns those that were watched */
+  remove(directory: string): readonly string[] {
+    this.#watched.get(dirname(directory))?.below.delete(directory)
+    const removed: string[] = []
+    const queue = [directory]
+    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+      const watched = this.#watched.get(next)
+      if (watched === undefined) continue
+      this.#watched.delete(next)
+      removed.push(next)
+      queue.push(...watched.below)
+    }
+    return removed
+  }
+}
+
+/**
+ * What is at a path itself; undefined when nothing is, and also where that cannot be told: a hint is where
+ * to look, and whoever looks closer finds out.
+ */
+export function statsAt(path: string): BigIntStats | undefined {
+  try {
+    return lstatSync(path, { bigint: true })
+  } catch {
+    return undefined
+  }
+}
+
+/** Inode numbers are used again at once; the time of birth, where there is one, tells them apart. */
+function identityOf({ dev, ino, birthtimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${birthtimeNs}`
+}

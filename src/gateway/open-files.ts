@@ -1,0 +1,133 @@
+import { access, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Database, Statement } from '../database/database.ts'
+import { ContentHasher } from '../files/content-hasher.ts'
+import type { ContentValidator } from '../files/content-validator.ts'
+import { DiskFileStore } from '../files/disk-file-store.ts'
+import type { TellChanges } from '../files/file-index.ts'
+import { PathLocks } from '../files/path-locks.ts'
+import { recoverUploads } from '../files/recover-uploads.ts'
+import { SingleFileWatch } from '../files/single-file-watch.ts'
+import { SqliteFileIndex } from '../files/sqlite-file-index.ts'
+import { Volume } from '../files/volume.ts'
+import { VolumeContent } from '../files/volume-content.ts'
+import { VolumeWatch } from '../files/volume-watch.ts'
+import { Volumes } from '../files/volumes.ts'
+import type { WatchStatus } from '../files/watch-status.ts'
+import type { Settings } from './settings.ts'
+import { USERS_PATH } from './users-in-force.ts'
+
+export interface OpenFilesDeps {
+  readonly database: Database
+  readonly tell: TellChanges<Statement>
+  readonly validators: readonly ContentValidator[]
+  readonly log: FastifyBaseLogger
+}
+
+/** The files of the broker: what is served, and what keeps the index true to the disk. */
+export interface OpenFiles extends AsyncDisposable {
+  readonly store: DiskFileStore
+  /** Resolves when what changed while the broker was down is told. */
+  readonly started: Promise<void>
+  watchStatus(): WatchStatus
+}
+
+/** Space that uploads leave free on the device: the database needs some to tell that it is full. */
+const RESERVE_BYTES = 64 * 1024 * 1024
+
+/** The users file is small and written at once: it need not be quiet for long. */
+const USERS_SETTLE_MS = 200
+
+export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promise<OpenFiles> {
+  const { database, tell, validators, log } = deps
+  await using cleanup = new AsyncDisposableStack()
+  const { files, users } = await openVolumes(settings)
+  const volumes = new Volumes([files, users])
+  const index = await SqliteFileIndex.open(database, tell)
+  const recovered = await recoverUploads(volumes, index)
+  log.info({ event: 'files.recovered', ...recovered }, 'uploads recovered')
+
+  const locks = new PathLocks()
+  const hasher = cleanup.use(new ContentHasher())
+  const store: DiskFileStore = new DiskFileStore(
+    {
+      volumes,
+      index,
+      locks,
+      hasher,
+      validators,
+      reconcile: (path) => (path === USERS_PATH ? usersWatch.reconcile() : watch.reconcile(path)),
+    },
+    { maxFileBytes: settings.maxFileBytes, reserveBytes: RESERVE_BYTES },
+  )
+  cleanup.use(store)
+  const ownLinks = (dev: bigint, ino: bigint) => store.serveLinks.countOf(dev, ino)
+  const shared = (volume: Volume) => ({
+    index,
+    locks,
+    validators,
+    log,
+    content: new VolumeContent(volume, hasher, ownLinks),
+    isOnline: () => volume.isOnline(),
+  })
+  const indexed = join(files.stateDirectory, 'indexed')
+  const isFirst = !(await exists(indexed))
+  const watch = new VolumeWatch(
+    {
+      directory: files.directory,
+      stateDirectory: files.stateDirectory,
+      prefix: '',
+      excluded: [users.prefix],
+      settleMs: settings.settleMs,
+      isFirst,
+    },
+    shared(files),
+  )
+  cleanup.use(watch)
+  const usersWatch = new SingleFileWatch(
+    {
+      file: settings.users,
+      path: USERS_PATH,
+      settleMs: Math.min(settings.settleMs, USERS_SETTLE_MS),
+    },
+    shared(users),
+  )
+  cleanup.use(usersWatch)
+  const started = Promise.all([watch.start(), usersWatch.start()]).then(async () => {
+    if (isFirst) await writeFile(indexed, '')
+  })
+  const owned = cleanup.move()
+  return {
+    store,
+    started,
+    watchStatus: () => watch.status,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+async function openVolumes({ files, users, data }: Settings) {
+  const stateOf = (name: string) => join(data, 'state', 'volumes', name)
+  return {
+    files: await Volume.open({
+      name: 'default',
+      prefix: '',
+      directory: files.path,
+      stateDirectory: stateOf('default'),
+    }),
+    users: await Volume.open({
+      name: 'config',
+      prefix: 'config',
+      directory: dirname(users),
+      stateDirectory: stateOf('config'),
+      only: { name: 'broker_users.xml', file: users },
+    }),
+  }
+}
+
+async function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  )
+}

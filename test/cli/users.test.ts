@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { hasTokenChecksum, tokenHash } from '../../src/auth/tokens.ts'
+import { expiryOf } from '../../src/cli/token-create.ts'
+import { runBroker } from './broker-process.ts'
+
+const USERS = `<?xml version="1.0" encoding="UTF-8"?>
+<broker-users version="1">
+  <role name="administrator">
+    <allow actions="administer observe"/>
+  </role>
+  <role name="ci">
+    <allow actions="publish" topics="ci/\${user}/**"/>
+    <deny actions="publish" topics="ci/*/secret"/>
+  </role>
+  <!-- kept -->
+  <user name="admin" roles="administrator"/>
+  <user name="jenkins" roles="ci"/>
+  <anonymous/>
+</broker-users>
+`
+
+interface Place extends AsyncDisposable {
+  readonly cwd: string
+  readonly users: string
+  run(...args: string[]): ReturnType<typeof runBroker>
+}
+
+async function setUp(): Promise<Place> {
+  const cwd = await mkdtemp(join(tmpdir(), 'broker-'))
+  await mkdir(join(cwd, 'config'))
+  const users = join(cwd, 'config/broker_users.xml')
+  await writeFile(users, USERS)
+  return {
+    cwd,
+    users,
+    run: (...args) => runBroker(args, { cwd }),
+    [Symbol.asyncDispose]: () => rm(cwd, { recursive: true }),
+  }
+}
+
+test('token create prints a token and the element that lists it', async () => {
+  await using place = await setUp()
+  const { code, stdout } = await place.run(
+    'token',
+    'create',
+    '--user',
+    'jenkins',
+    '--note',
+    'a "b"',
+  )
+  assert.equal(code, 0)
+  const [token = '', element] = stdout.split('\n')
+  assert.ok(hasTokenChecksum(token))
+  const sha256 = tokenHash(token)
+  assert.equal(element, `<token id="jenkins-1" sha256="${sha256}" note="a &quot;b&quot;"/>`)
+  assert.equal(await readFile(place.users, 'utf8'), USERS)
+})
+
+test('token create --write adds it to the file, which keeps its mode and its link', async () => {
+  await using place = await setUp()
+  const real = join(place.cwd, 'real.xml')
+  await writeFile(real, USERS)
+  await chmod(real, 0o640)
+  await rm(place.users)
+  await symlink(real, place.users)
+  const args = ['token', 'create', '-u', 'jenkins', '--expires', '90d', '--write', '--json']
+  const first = await place.run(...args)
+  const second = await place.run(...args)
+  assert.deepEqual([first.code, second.code], [0, 0], first.stderr + second.stderr)
+  const { token, id, user, expires } = JSON.parse(first.stdout)
+  assert.deepEqual([id, user], ['jenkins-1', 'jenkins'])
+  assert.equal(JSON.parse(second.stdout).id, 'jenkins-2')
+  assert.ok(Date.parse(expires) > Date.now() + 89 * 86_400_000)
+  const text = await readFile(real, 'utf8')
+  assert.match(text, new RegExp(`<token id="jenkins-1" sha256="${tokenHash(token)}" expires="`))
+  assert.match(text, /<!-- kept -->/)
+  assert.equal((await stat(real)).mode & 0o777, 0o640)
+  assert.deepEqual((await readdir(place.cwd)).toSorted(), ['config', 'real.xml'])
+  assert.deepEqual(await readdir(join(place.cwd, 'config')), ['broker_users.xml'])
+})
+
+test('token create --write for an unknown user ends with 4, for an invalid file with 1', async () => {
+  await using place = await setUp()
+  assert.equal((await place.run('token', 'create', '-u', 'nobody', '--write')).code, 4)
+  await writeFile(place.users, '<broker-users')
+  assert.equal((await place.run('token', 'create', '-u', 'jenkins', '--write')).code, 1)
+  assert.equal(await readFile(place.users, 'utf8'), '<broker-users')
+})
+
+test('token create without a users file still makes a token', async () => {
+  await using place = await setUp()
+  await rm(place.users)
+  const { code, stdout } = await place.run('token', 'create', '-u', 'jenkins', '--json')
+  assert.equal(code, 0)
+  assert.match(JSON.parse(stdout).id, /^jenkins-[0-9a-f]{8}$/)
+  assert.equal(JSON.parse(stdout).expires, null)
+})
+
+test('token revoke removes it, once', async () => {
+  await using place = await setUp()
+  await place.run('token', 'create', '-u', 'jenkins', '--write')
+  const revoked = await place.run('token', 'revoke', 'jenkins-1', '--json')
+  assert.deepEqual([revoked.code, revoked.stdout], [0, '{"id":"jenkins-1","user":"jenkins"}\n'])
+  assert.doesNotMatch(await readFile(place.users, 'utf8'), /<token/)
+  assert.equal((await place.run('token', 'revoke', 'jenkins-1')).code, 4)
+})
+
+test('token revoke leaves the last administrator, unless the broker has a token of its own', async () => {
+  await using place = await setUp()
+  await place.run('token', 'create', '-u', 'admin', '--write')
+  const refused = await place.run('token', 'revoke', 'admin-1')
+  assert.equal(refused.code, 5)
+  assert.match(refused.stderr, /no usable administrator/)
+  await mkdir(join(place.cwd, 'data'))
+  await writeFile(join(place.cwd, 'data/admin.token'), 'x'.repeat(40))
+  assert.equal((await place.run('token', 'revoke', 'admin-1')).code, 0)
+})
+
+test('users check tells every fault with its place', async () => {
+  await using place = await setUp()
+  const valid = await place.run('users', 'check')
+  assert.deepEqual([valid.code, valid.stdout], [0, `${place.users}: valid, 2 users, 2 roles\n`])
+  assert.match(valid.stderr, /warning: no user can administer/)
+  const bad = USERS.replace('roles="ci"', 'roles="none"').replace('administer ', 'rule ')
+  await writeFile(place.users, bad)
+  const { code, stdout, stderr } = await place.run('users', 'check', 'config/broker_users.xml')
+  assert.deepEqual([code, stdout], [1, ''])
+  assert.match(
+    stderr,
+    /^config\/broker_users\.xml:4:\d+: .*\nconfig\/broker_users\.xml:12:\d+: .*\n$/,
+  )
+  const json = JSON.parse((await place.run('users', 'check', '--json')).stdout)
+  assert.equal(json.valid, false)
+  assert.equal(json.errors.length, 2)
+})
+
+test('the shipped users file is valid', async () => {
+  const shipped = new URL('../../config/broker_users.xml', import.meta.url)
+  const { code, stderr } = await runBroker(['users', 'check', shipped.pathname])
+  assert.equal(code, 0, stderr)
+})
+
+for (const [args, code, words] of [
+  [
+    ['jenkins', 'publish', 'ci/jenkins/x'],
+    0,
+    /^allowed: <allow actions="publish" topics="ci\/jenkins\/\*\*"\/> \(role ci, line 7\)\n$/,
+  ],
+  [
+    ['jenkins', 'publish', 'ci/jenkins/secret'],
+    3,
+    /^denied: <deny actions="publish" .* \(role ci, line 8\)\n$/,
+  ],
+  [['jenkins', 'publish', 'ci/other/x'], 3, /^denied: no grant allows it\n$/],
+  [['admin', 'administer'], 0, /^allowed: <allow actions="administer observe"\/>/],
+  [['anonymous', 'read', 'a/b'], 3, /^denied: no grant/],
+  [['nobody', 'read', 'a/b'], 4, /^$/],
+  [['admin', 'administer', 'x'], 2, /^$/],
+  [['admin', 'read', 'a/../b'], 2, /^$/],
+] as const) {
+  test(`check ${args.join(' ')} ends with ${code}`, async () => {
+    await using place = await setUp()
+    const ran = await place.run('check', ...args)
+    assert.equal(ran.code, code, ran.stderr)
+    assert.match(ran.stdout, words)
+  })
+}
+
+test('check --json gives the grant', async () => {
+  await using place = await setUp()
+  const { stdout } = await place.run('check', 'jenkins', 'publish', 'ci/jenkins/x', '--json')
+  const { allowed, user, action, resource, grant } = JSON.parse(stdout)
+  assert.deepEqual([allowed, user, action, resource], [true, 'jenkins', 'publish', 'ci/jenkins/x'])
+  assert.equal(grant.line, 7)
+})
+
+test('an expiry is a time to come, in whole seconds', () => {
+  const nowMs = Date.parse('2026-11-20T10:00:00.500Z')
+  assert.equal(expiryOf(undefined, nowMs), undefined)
+  assert.equal(expiryOf('1d', nowMs), Date.parse('2026-11-21T10:00:01Z'))
+  assert.equal(expiryOf('2027-01-01T00:00:00Z', nowMs), Date.parse('2027-01-01T00:00:00Z'))
+  for (const text of ['', '0s', 'soon', '2020-01-01T00:00:00Z', '9999999999d', '-1d']) {
+    assert.throws(() => expiryOf(text, nowMs), { name: 'UsageError' }, text)
+  }
+})

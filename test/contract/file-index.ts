@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { FileChange } from '../../src/files/file-change.ts'
+import type { FileIndex, IndexEntry, UploadIntent } from '../../src/files/file-index.ts'
+import { type FilePath, parseFilePath } from '../../src/protocol/file-path.ts'
+
+export interface IndexUnderTest extends AsyncDisposable {
+  readonly index: FileIndex
+  /** What was told, in order. */
+  told(): Promise<readonly FileChange[]>
+  /** The next `apply` with changes fails before it commits. */
+  failNextTell(): void
+}
+
+/** What every implementation of `FileIndex` does. */
+export function fileIndexContract(name: string, open: () => Promise<IndexUnderTest>): void {
+  test(`${name}: an entry is found as it was put, with numbers beyond 2^53`, async () => {
+    await using subject = await open()
+    const entry = entryOf('a/b.txt', 'aa', { ino: 2n ** 63n + 5n, ctimeNs: 2n ** 62n + 1n })
+    await subject.index.apply({ put: [entry], changes: [] })
+    assert.deepEqual(await subject.index.get(entry.path), entry)
+    assert.equal(await subject.index.get(pathOf('a/b')), undefined)
+  })
+
+  test(`${name}: what is removed is not found any more`, async () => {
+    await using subject = await open()
+    const entry = entryOf('x', 'aa')
+    await subject.index.apply({ put: [entry], changes: [] })
+    await subject.index.apply({ remove: [entry.path], changes: [] })
+    assert.equal(await subject.index.get(entry.path), undefined)
+    assert.deepEqual(await subject.index.below('', '', 10), [])
+  })
+
+  test(`${name}: an entry that is put again replaces the former one`, async () => {
+    await using subject = await open()
+    await subject.index.apply({ put: [entryOf('x', 'aa')], changes: [] })
+    const next = entryOf('x', 'bb', { size: 9 })
+    await subject.index.apply({ put: [next], changes: [] })
+    assert.deepEqual(await subject.index.get(next.path), next)
+    assert.equal((await subject.index.below('', '', 10)).length, 1)
+  })
+
+  test(`${name}: changes are told in order and answered with their positions`, async () => {
+    await using subject = await open()
+    const changes = ['p', 'q', 'r'].map((path) => changeOf(path))
+    const positions = await subject.index.apply({ changes })
+    assert.equal(new Set(positions).size, 3)
+    assert.deepEqual(await subject.told(), changes)
+  })
+
+  test(`${name}: a change that cannot be told leaves the entries as they were`, async () => {
+    await using subject = await open()
+    const former = entryOf('x', 'aa')
+    await subject.index.apply({ put: [former], changes: [] })
+    await subject.index.intend(intentOf('1', 'x'))
+    subject.failNextTell()
+    const put = [entryOf('x', 'bb')]
+    await assert.rejects(subject.index.apply({ put, fulfil: ['1'], changes: [changeOf('x')] }))
+    assert.deepEqual(await subject.index.get(former.path), former)
+    assert.equal((await subject.index.openIntents()).length, 1)
+  })
+
+  test(`${name}: an intent is open until a mutation fulfils it`, async () => {
+    await using subject = await open()
+    const [first, second] = [intentOf('1', 'x'), intentOf('2', 'y/z')]
+    await subject.index.intend(first)
+    await subject.index.intend(second)
+    assert.deepEqual(await subject.index.openIntents(), [first, second])
+    await subject.index.apply({ fulfil: ['1'], changes: [] })
+    assert.deepEqual(await subject.index.openIntents(), [second])
+  })
+
+  test(`${name}: a directory holds what is below it and not what only begins like it`, async () => {
+    await using subject = await open()
+    const paths = ['a', 'a-b', 'a.c', 'a/1', 'a/b/2', 'a0', 'ab/3', 'b/4']
+    await subject.index.apply({ put: paths.map((path) => entryOf(path, 'aa')), changes: [] })
+    assert.deepEqual(namesOf(await subject.index.below('a', '', 10)), ['a/1', 'a/b/2'])
+    assert.deepEqual(namesOf(await subject.index.below('a', 'a/1', 10)), ['a/b/2'])
+    assert.deepEqual(namesOf(await subject.index.below('b', 'a/1', 10)), ['b/4'])
+    assert.deepEqual(namesOf(await subject.index.below('', 'a/1', 3)), ['a/b/2', 'a0', 'ab/3'])
+    assert.deepEqual(namesOf(await subject.index.below('nothing', '', 10)), [])
+  })
+
+  test(`${name}: pages follow the order of UTF-8 bytes and lose nothing`, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(pathText, { maxLength: 40 }),
+        fc.integer({ min: 1, max: 7 }),
+        async (paths, limit) => {
+          await using subject = await open()
+          await subject.index.apply({ put: paths.map((path) => entryOf(path, 'aa')), changes: [] })
+          const seen: string[] = []
+          for (;;) {
+            const page = namesOf(await subject.index.below('', seen.at(-1) ?? '', limit))
+            seen.push(...page)
+            if (page.length < limit) break
+          }
+          assert.deepEqual(seen, paths.toSorted(byBytes))
+        },
+      ),
+      { numRuns: 25 },
+    )
+  })
+}
+
+const pathText = fc
+  .array(
+    fc.constantFrom('a', 'B', '-', '.', '0', 'é', '\u{ffee}', '\u{1f600}', 'z', '/').map(String),
+    { minLength: 1, maxLength: 8 },
+  )
+  .map((parts) => parts.join(''))
+  .filter((text) => parseFilePath(text).ok)
+
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}
+
+export function pathOf(text: string): FilePath {
+  const path = parseFilePath(text)
+  assert.ok(path.ok, text)
+  return path.value
+}
+
+function namesOf(entries: readonly IndexEntry[]): string[] {
+  return entries.map(({ path }) => path)
+}
+
+function entryOf(
+  path: string,
+  digit: string,
+  fingerprint: Partial<IndexEntry['fingerprint']> = {},
+): IndexEntry {
+  return {
+    path: pathOf(path),
+    fingerprint: { dev: 1n, ino: 2n, size: 3, mtimeNs: 4n, ctimeNs: 5n, ...fingerprint },
+    sha256: digit.repeat(32),
+  }
+}
+
+function changeOf(path: string): FileChange {
+  return {
+    type: 'FILE CREATED',
+    path: pathOf(path),
+    size: 1,
+    sha256: '00',
+    etag: '"x"',
+    modified: '2026-01-01T00:00:00.000Z',
+    origin: 'upload',
+  }
+}
+
+function intentOf(id: string, path: string): UploadIntent {
+  return { id, batch: id, path: pathOf(path), ino: 2n ** 62n + 3n, dev: 7n, sha256: 'cc' }
+}

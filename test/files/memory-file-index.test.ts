@@ -1,0 +1,4 @@
+import { fileIndexContract } from '../contract/file-index.ts'
+import { openMemoryIndex } from './support-index.ts'
+
+fileIndexContract('memory file index', openMemoryIndex)
