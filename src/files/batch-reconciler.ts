@@ -75,11 +75,8 @@ export class BatchReconciler {
 
   async #tell(gone: readonly Gone[], arrived: readonly Arrived[]): Promise<void> {
     const found = pairMoves(gone, arrived)
-    const expected = this.#expected(found.gone)
-    const tellGone = (from: Gone) =>
-      this.#attempt(from.entry, async () =>
-        expected.has(from) ? { again: null } : this.#tellGone(from),
-      )
+    const expected = this.#postponed(found.gone)
+    const tellGone = (from: Gone) => this.#attempt(from.entry, () => this.#tellGone(from))
     const tellArrived = (to: Arrived) => this.#attempt(to.entry, () => this.#tellArrived(to))
     const tellMove = async (from: Gone, to: Arrived) => {
       // Whatever is wrong with the pair, each end can be told alone.
@@ -89,14 +86,14 @@ export class BatchReconciler {
     }
     await Promise.all([
       ...found.pairs.map(([from, to]) => tellMove(from, to)),
-      ...found.gone.map(tellGone),
+      ...found.gone.filter((from) => !expected.has(from)).map(tellGone),
       ...found.arrived.map(tellArrived),
     ])
   }
 
-  /** Those whose inode is about to arrive elsewhere: both wait, to be told together. */
-  #expected(gone: readonly Gone[]): ReadonlySet<Gone> {
-    const { settle } = this.#deps
+  /** Those whose inode is about to arrive elsewhere: both ends wait, to be told together. */
+  #postponed(gone: readonly Gone[]): ReadonlySet<Gone> {
+    const { settle, finish } = this.#deps
     const byInode = new Map(gone.map((from) => [inodeKey(from.known.fingerprint), from]))
     const expected = new Map<Gone, FilePath>()
     if (byInode.size === 0) return new Set()
@@ -104,7 +101,11 @@ export class BatchReconciler {
       const from = seen === null ? undefined : byInode.get(inodeKey(seen))
       if (from !== undefined && !settle.isOverdue(from.entry)) expected.set(from, path)
     }
-    for (const path of expected.values()) settle.delay(path)
+    for (const [from, path] of expected) {
+      // In this order: should a batch end between them, the first is postponed once more.
+      finish(from.entry, { again: null })
+      settle.delay(path)
+    }
     return new Set(expected.keys())
   }
 

@@ -96,10 +96,10 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
 
   async open(path: FilePath): Promise<OpenFile | undefined> {
     const file = await this.#open(path)
-    const settled = this.#commitDeps.inFlight.settled(path)
-    if (file === undefined || file.etag !== undefined || settled === undefined) return file
+    if (file === undefined || file.etag !== undefined) return file
+    // File and index are looked at one after the other; an upload may have come in between.
     await file[Symbol.asyncDispose]()
-    await settled
+    await this.#commitDeps.inFlight.settled(path)
     return this.#open(path)
   }
 

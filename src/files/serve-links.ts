@@ -141,7 +141,7 @@ export class ServeLinks implements AsyncDisposable {
     const [before, entry] = [await statOf(place), await this.#deps.index.get(path)]
     if (before === undefined || entry === undefined) return false
     if (!sameFingerprint(entry.fingerprint, fingerprintOf(before))) return false
-    return this.#deps.inFlight.during([path], async () => {
+    return await this.#deps.inFlight.during([path], async () => {
       if (!(await work(place.directory.at(place.name), before))) return false
       const after = await statOf(place)
       const put = after === undefined ? undefined : touched(entry, fingerprintOf(after))

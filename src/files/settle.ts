@@ -88,11 +88,12 @@ export class Settle implements Disposable {
     })
   }
 
-  /** Starts the wait of `path` anew, to be due together with what is put back next to it. */
+  /** Starts the wait of `path` anew, to be due right after what was put back last. */
   delay(path: FilePath): void {
     const { settleMs, timers } = this.#options
     const entry = this.#waiting.get(path)
     if (entry === undefined || this.isOverdue(entry)) return
+    this.#waiting.delete(path)
     this.#put({ ...entry, dueMs: timers.now() + Math.max(settleMs, SHORTEST_REPEAT_MS) })
   }
 

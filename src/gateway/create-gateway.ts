@@ -8,6 +8,7 @@ import { Connections } from '../events/connections.ts'
 import { Delivery } from '../events/delivery.ts'
 import { eventsPlugin } from '../events/plugin.ts'
 import { Publisher } from '../events/publisher.ts'
+import { ZmqService } from '../events/zmq-service.ts'
 import { filesPlugin } from '../files/plugin.ts'
 import { uploadQuestionPlugin } from '../files/upload-question.ts'
 import { componentStates } from './component-states.ts'
@@ -109,6 +110,13 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   installOperations(app, { version, metrics, components: () => componentStates(files) })
   const doors = { log: eventLog, delivery, connections, publisher, identities }
   await app.register((scope) => eventsPlugin(scope, doors))
+  const zmq = cleanup.use(
+    await ZmqService.open(
+      { subscribe: settings.zmqSubscribe, session: settings.zmqSession },
+      { ...doors, logger: log, maxEventBytes: settings.maxEventBytes },
+    ),
+  )
+  identities.onChange(() => zmq.judge())
   const uploads = {
     store: files.store,
     maxFileBytes: settings.maxFileBytes,

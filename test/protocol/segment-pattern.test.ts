@@ -8,9 +8,11 @@ import {
 } from '../../src/protocol/segment-pattern.ts'
 
 /** Every name of up to four segments over two letters: a universe to count in. */
-const NAMES = ['a', 'b'].flatMap(function grow(name): string[] {
-  return name.length >= 7 ? [name] : [name, ...grow(`${name}/a`), ...grow(`${name}/b`)]
-})
+const NAMES = ['a', 'b'].flatMap(below)
+
+function below(name: string): string[] {
+  return name.length >= 7 ? [name] : [name, ...below(`${name}/a`), ...below(`${name}/b`)]
+}
 
 const pattern = fc
   .tuple(

@@ -8,7 +8,7 @@ import {
 /** Rights to do everything below one pattern, for tests that are not about rights. */
 export function rightsTo(pattern: string): Rights {
   return {
-    may: (_action: string, resource = '') => patternMatches(pattern, resource),
+    may: (_action: string, resource: unknown = '') => patternMatches(pattern, String(resource)),
     overlaps: (_action, filter) => patternsOverlap(pattern, filter),
     covers: (_action, filter) => patternCovers(pattern, filter),
   }

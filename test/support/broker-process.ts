@@ -1,0 +1,187 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { type TestUser, TOKENS, USERS_XML } from './gateway.ts'
+import { freePort, type RunningNginx, startNginx } from './nginx.ts'
+
+export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+export const BROKER = join(ROOT, 'bin/broker.js')
+
+/** A broker in a process of its own, as users run it, over a directory of its own. */
+export class BrokerProcess implements AsyncDisposable {
+  readonly directory: string
+  readonly port: number
+  readonly zmqSubscribe: string
+  readonly zmqSession: string
+  readonly #extra: readonly string[]
+  #child: ChildProcess | undefined
+  #log = ''
+
+  private constructor(
+    directory: string,
+    ports: readonly [number, number, number],
+    extra: readonly string[],
+  ) {
+    this.directory = directory
+    this.port = ports[0]
+    this.zmqSubscribe = `tcp://127.0.0.1:${ports[1]}`
+    this.zmqSession = `tcp://127.0.0.1:${ports[2]}`
+    this.#extra = extra
+  }
+
+  static async start(...extra: string[]): Promise<BrokerProcess> {
+    const directory = await mkdtemp(join(tmpdir(), 'broker-'))
+    // As root Nginx reads what it serves as another user.
+    await chmod(directory, 0o755)
+    await mkdir(join(directory, 'config'))
+    await writeFile(join(directory, 'config/broker_users.xml'), USERS_XML)
+    const ports = [await freePort(), await freePort(), await freePort()] as const
+    const broker = new BrokerProcess(directory, ports, extra)
+    await broker.restart()
+    return broker
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  /** What the process wrote to stderr. */
+  get log(): string {
+    return this.#log
+  }
+
+  get settings(): string[] {
+    return [
+      `--listen=127.0.0.1:${this.port}`,
+      `--zmq-subscribe=${this.zmqSubscribe}`,
+      `--zmq-session=${this.zmqSession}`,
+      '--settle=100ms',
+      ...this.#extra,
+    ]
+  }
+
+  /** Starts the process, again after it was killed or stopped. */
+  async restart(): Promise<void> {
+    const child = spawn(process.execPath, [BROKER, 'serve', ...this.settings], {
+      cwd: this.directory,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    this.#child = child
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    child.once('exit', (code) => reject(new Error(`the broker ended with ${code}: ${this.#log}`)))
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      this.#log += `${line}\n`
+      if (line.startsWith('Data Broker on')) resolve()
+    })
+    await promise
+  }
+
+  /** Ends the process and resolves with its exit code; null when a signal ended it. */
+  async kill(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#child
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return null
+    child.kill(signal)
+    const [code] = await once(child, 'exit')
+    return code
+  }
+
+  async adminToken(): Promise<string> {
+    return (await readFile(join(this.directory, 'data/admin.token'), 'utf8')).trim()
+  }
+
+  async tokenOf(user: TestUser | 'admin'): Promise<string> {
+    return user === 'admin' ? this.adminToken() : TOKENS[user]
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill('SIGKILL')
+    await rm(this.directory, { recursive: true, force: true })
+  }
+}
+
+/** The broker behind the real Nginx, whose configuration `broker nginx` wrote. */
+export class BrokerBehindNginx implements AsyncDisposable {
+  readonly broker: BrokerProcess
+  readonly url: string
+  readonly wsUrl: string
+  readonly zmqSubscribe: string
+  readonly zmqSession: string
+  readonly #nginx: RunningNginx
+
+  private constructor(broker: BrokerProcess, ports: readonly number[], nginx: RunningNginx) {
+    const [http, subscribe, session] = ports
+    this.broker = broker
+    this.url = `http://127.0.0.1:${http}`
+    this.wsUrl = `ws://127.0.0.1:${http}`
+    this.zmqSubscribe = `tcp://127.0.0.1:${subscribe}`
+    this.zmqSession = `tcp://127.0.0.1:${session}`
+    this.#nginx = nginx
+  }
+
+  static async start(): Promise<BrokerBehindNginx> {
+    const directory = await mkdtemp(join(tmpdir(), 'broker-secret-'))
+    const secret = join(directory, 'secret')
+    await writeFile(secret, 'a-secret-that-only-nginx-knows')
+    const broker = await BrokerProcess.start('--proxy=nginx', `--proxy-secret-file=${secret}`)
+    const ports = [await freePort(), await freePort(), await freePort()]
+    const prefix = join(broker.directory, 'nginx')
+    const [http, subscribe, session] = ports
+    await run(
+      process.execPath,
+      [
+        BROKER,
+        'nginx',
+        ...broker.settings.filter((setting) => !setting.startsWith('--zmq')),
+        `--dir=${prefix}`,
+        `--http=${http}`,
+        `--zmq-subscribe=${subscribe}`,
+        `--zmq-session=${session}`,
+      ],
+      {
+        cwd: broker.directory,
+        env: {
+          ...process.env,
+          BROKER_ZMQ_SUBSCRIBE: broker.zmqSubscribe,
+          BROKER_ZMQ_SESSION: broker.zmqSession,
+        },
+      },
+    )
+    return new BrokerBehindNginx(broker, ports, await startNginx(prefix))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#nginx.close()
+    await this.broker[Symbol.asyncDispose]()
+  }
+}
+
+export interface RunResult {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a program to its end. @throws {Error} when it fails, unless `mayFail` */
+export async function run(
+  command: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; input?: string; mayFail?: boolean } = {},
+): Promise<RunResult> {
+  const { input, mayFail = false, ...rest } = options
+  const child = spawn(command, args, { ...rest, stdio: ['pipe', 'pipe', 'pipe'] })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  child.stdin.on('error', () => {}).end(input)
+  const [code] = await once(child, 'close')
+  if (code !== 0 && !mayFail) throw new Error(`${command} ${args.join(' ')}: ${stderr}${stdout}`)
+  return { code, stdout, stderr }
+}
