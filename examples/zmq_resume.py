@@ -18,6 +18,13 @@ topics, file = sys.argv[1], pathlib.Path(sys.argv[2])
 PING_MS, SILENCE_MS = 10_000, 30_000
 
 
+def remember(position):
+    """Whole or not at all: half a position would be a gap."""
+    draft = file.with_suffix(".new")
+    draft.write_text(position)
+    draft.replace(file)
+
+
 def connect():
     """A new socket, subscribed from where the last one stopped."""
     since = file.read_text().strip() if file.exists() else "earliest"
@@ -43,6 +50,6 @@ while True:
     if verb == b"EVENT":
         event = json.loads(frames[1])
         print(event["topic"], json.dumps(event["data"]), flush=True)
-        file.write_text(event["position"])
+        remember(event["position"])
     elif verb == b"ERROR":
         sys.exit(json.loads(frames[0])["detail"])

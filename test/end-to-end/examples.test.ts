@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { after, before, test } from 'node:test'
+import { subscribe } from '../../examples/dashboard/subscription.js'
+import { BrokerProcess, ROOT, run } from '../support/broker-process.ts'
+import { TOKENS } from '../support/gateway.ts'
+import { PYTHON, PYZMQ_MISSING, PythonProcess } from '../support/python.ts'
+
+let broker: BrokerProcess
+let admin: string
+
+before(async () => {
+  broker = await BrokerProcess.start()
+  admin = await broker.adminToken()
+})
+
+after(() => broker?.[Symbol.asyncDispose]())
+
+function publish(topic: string, data: unknown): Promise<Response> {
+  const headers = { 'x-broker-token': admin, 'content-type': 'application/json' }
+  return fetch(`${broker.url}/events/${topic}`, {
+    method: 'POST',
+    body: JSON.stringify(data),
+    headers,
+  })
+}
+
+test('the dashboard subscribes and survives a restart of the broker', async () => {
+  const seen: unknown[] = []
+  const states: string[] = []
+  let changed = Promise.withResolvers<void>()
+  const announce = () => {
+    changed.resolve()
+    changed = Promise.withResolvers<void>()
+  }
+  const until = async (condition: () => boolean) => {
+    while (!condition()) await changed.promise
+  }
+  const end = subscribe({
+    url: `${broker.url.replace('http', 'ws')}/ws`,
+    token: TOKENS.dashboard,
+    filters: ['ci/**'],
+    onEvent: (event: { data: unknown }) => {
+      seen.push(event.data)
+      announce()
+    },
+    onState: (state: string) => {
+      states.push(state)
+      announce()
+    },
+  })
+  await until(() => states.includes('live'))
+  await publish('ci/a', 1)
+  await until(() => seen.length === 1)
+  await broker.kill('SIGKILL')
+  await until(() => states.at(-1) === 'reconnecting')
+  await broker.restart()
+  await publish('ci/a', 2)
+  await until(() => seen.length === 2)
+  assert.deepEqual(seen, [1, 2])
+  end()
+})
+
+test('the CI script stores an artifact and tells the build, once however often it runs', async () => {
+  const artifact = join(broker.directory, 'app.tgz')
+  await writeFile(artifact, 'artifact')
+  const env = { ...process.env, BROKER_URL: broker.url, BROKER_TOKEN: TOKENS.jenkins }
+  const script = join(ROOT, 'examples/upload-artifact.sh')
+  for (let i = 0; i < 2; i += 1) await run(script, [artifact, 'builds/jenkins/app/42'], { env })
+  const headers = { 'x-broker-token': admin }
+  const page = await (await fetch(`${broker.url}/events/ci/jenkins/build`, { headers })).json()
+  assert.equal((page as { events: unknown[] }).events.length, 1)
+  const file = await fetch(`${broker.url}/files/builds/jenkins/app/42/app.tgz`, { headers })
+  assert.equal(await file.text(), 'artifact')
+})
+
+test('the TypeScript example prints changes of files', async () => {
+  const env = { ...process.env, BROKER_URL: broker.url, BROKER_TOKEN: admin }
+  const child = spawn(process.execPath, [join(ROOT, 'examples/follow-files.ts')], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let line: string | undefined
+  const printed = once(createInterface({ input: child.stdout }), 'line').then(([text]) => {
+    line = text
+  })
+  for (let i = 0; line === undefined; i += 1) {
+    const headers = { 'x-broker-token': admin }
+    const upload = fetch(`${broker.url}/files/followed`, { method: 'PUT', body: `${i}`, headers })
+    await Promise.race([printed, upload])
+  }
+  assert.match(line, /^FILE (CREATED|UPDATED) followed$/)
+  child.kill('SIGKILL')
+})
+
+test('the Python programs publish, subscribe and resume', { skip: PYZMQ_MISSING }, async () => {
+  const env = {
+    BROKER_USER: 'admin',
+    BROKER_TOKEN: admin,
+    BROKER_ZMQ_SUBSCRIBE: broker.zmqSubscribe,
+    BROKER_ZMQ_SESSION: broker.zmqSession,
+  }
+  const example = (name: string) => join(ROOT, 'examples', name)
+  const say = (data: string) =>
+    run(PYTHON, [example('zmq_publish.py'), 'py/x', data], { env: { ...process.env, ...env } })
+  using plain = new PythonProcess(example('zmq_subscribe.py'), ['py/'], env)
+  let isHeard = false
+  const heard = plain
+    .wait(() => true)
+    .then(() => {
+      isHeard = true
+    })
+  while (!isHeard) await Promise.race([heard, say('"probe"')])
+
+  const file = join(broker.directory, 'position')
+  await say('"one"')
+  {
+    using resuming = new PythonProcess(example('zmq_resume.py'), ['py/**', file], env)
+    await resuming.wait((line) => line === 'py/x "one"')
+    // What is printed is remembered before the next event is printed.
+    await say('"then"')
+    await resuming.wait((line) => line === 'py/x "then"')
+  }
+  await say('"two"')
+  using again = new PythonProcess(example('zmq_resume.py'), ['py/**', file], env)
+  await again.wait((line) => line === 'py/x "two"')
+  assert.ok(!again.lines.includes('py/x "one"'))
+  assert.equal(again.lines.filter((line) => line === 'py/x "two"').length, 1)
+  assert.match(await readFile(file, 'utf8'), /^[0-9a-z]+:\d+$/)
+})
