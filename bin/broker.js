@@ -5,6 +5,9 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
+// Durable uploads wait for the disk on this pool; four threads, the default, are too few for sixteen at once.
+process.env.UV_THREADPOOL_SIZE ??= '16'
+
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const isCurrent = Number(process.versions.node.split('.')[0]) >= 24
 

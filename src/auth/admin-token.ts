@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readFileSync, unwatchFile, watchFile } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createToken, tokenHash } from './tokens.ts'
 
@@ -29,8 +30,7 @@ export function adminTokenPath(dataDirectory: string): string {
 export async function createAdminToken(path: string): Promise<boolean> {
   if (readHash(path) !== undefined) return false
   await mkdir(dirname(path), { recursive: true })
-  const draft = `${path}.${process.pid}.tmp`
-  await rm(draft, { force: true })
+  const draft = `${path}.${randomUUID()}.tmp`
   const file = await open(draft, 'wx', 0o600)
   try {
     await file.writeFile(`${createToken()}\n`)

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
@@ -14,8 +14,7 @@ export async function openTicketKey(path: string): Promise<Buffer> {
   const existing = await readKey(path)
   if (existing !== undefined) return existing
   await mkdir(dirname(path), { recursive: true })
-  const draft = `${path}.${process.pid}.tmp`
-  await rm(draft, { force: true })
+  const draft = `${path}.${randomUUID()}.tmp`
   const file = await open(draft, 'wx', 0o600)
   try {
     await file.writeFile(randomBytes(KEY_BYTES))

@@ -5,7 +5,6 @@ import type { FileIndex, IndexEntry } from './file-index.ts'
 import { type Fingerprint, sameFingerprint } from './fingerprint.ts'
 import { inodeKey, pairMoves } from './move-pairs.ts'
 import type { PathLocks } from './path-locks.ts'
-import { comparePaths } from './path-order.ts'
 import type { Settle, Unsettled } from './settle.ts'
 import type { WatchLog } from './watch-log.ts'
 import { WorkSlots } from './work-slots.ts'
@@ -147,9 +146,10 @@ export class BatchReconciler {
     const content = await this.#hash(to.entry.path)
     const { sha256 } = from.known
     if (content?.sha256 !== sha256 || to.known?.sha256 === sha256) return false
-    const [first, second] = [from.entry.path, to.entry.path].toSorted(comparePaths)
+    // In the order in which uploads of several files take theirs: two that each hold one lock and want
+    // the other would wait for ever.
+    const [first, second] = [from.entry.path, to.entry.path].sort()
     if (first === undefined || second === undefined) return false
-    // Always in the order of the paths: two that each hold one and want the other would wait for ever.
     return locks.hold(first, () =>
       locks.hold(second, async () => {
         const gone = await this.#find(from.entry.path)

@@ -1,5 +1,5 @@
 import { constants, existsSync } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, lstat, mkdir, open, readlink } from 'node:fs/promises'
 import { errorCode } from './storage-fault.ts'
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
@@ -20,6 +20,7 @@ const HAS_DESCRIPTORS = process.platform === 'linux' && existsSync(DESCRIPTORS)
 export class ConfinedDirectory implements AsyncDisposable {
   readonly #handle: FileHandle
   readonly #path: string
+  #holders = 1
 
   private constructor(handle: FileHandle, path: string) {
     this.#handle = handle
@@ -63,13 +64,25 @@ export class ConfinedDirectory implements AsyncDisposable {
     await this.sync()
   }
 
+  /** One more holder: it is closed when all have disposed of it. */
+  retain(): this {
+    this.#holders += 1
+    return this
+  }
+
+  /** Where it is now, which is elsewhere after a move; undefined when that cannot be told. */
+  async location(): Promise<string | undefined> {
+    return HAS_DESCRIPTORS ? await readlink(this.#path) : undefined
+  }
+
   /** Makes the names in this directory durable. */
   sync(): Promise<void> {
     return this.#handle.sync()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#handle.close()
+    this.#holders -= 1
+    if (this.#holders === 0) await this.#handle.close()
   }
 }
 

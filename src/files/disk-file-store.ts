@@ -1,5 +1,5 @@
+import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { ulid } from 'ulid'
 import type { FilePath } from '../protocol/file-path.ts'
 import { type CommitDeps, commitUploads } from './commit-uploads.ts'
 import type { ContentHasher } from './content-hasher.ts'
@@ -113,7 +113,7 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
     try {
       const [directory] = await volume.temporaryDirectories()
       if (directory === undefined) throw notServed()
-      const temporary = cleanup.use(await TemporaryFile.create(ulid(), path, directory))
+      const temporary = cleanup.use(await TemporaryFile.create(randomUUID(), path, directory))
       const algorithms = algorithmsFor(options)
       const received = await receiveContent(content, temporary.handle, {
         hasher: this.#deps.hasher,
@@ -151,6 +151,7 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
         inFlight.during([path], () => deleteFile(this.#commitDeps, volume, path, guard)),
       )
     } catch (error) {
+      if (isMissing(error)) return undefined
       throw storageFault(error)
     }
   }

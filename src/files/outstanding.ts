@@ -13,6 +13,7 @@ export class Outstanding {
   readonly #open = new Set<number>()
   #waiting: Waiting[] = []
   #lastTicket = 0
+  #failure: Error | undefined
 
   get size(): number {
     return this.#open.size
@@ -37,13 +38,15 @@ export class Outstanding {
 
   /** Resolves when all that has begun until now has ended. */
   drained(): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
     if (this.#open.size === 0) return Promise.resolve()
     const last = this.#lastTicket
     return new Promise((resolve, reject) => this.#waiting.push({ last, resolve, reject }))
   }
 
-  /** Nothing that is open will end any more: whoever waits is told so. */
+  /** Nothing that is open will end any more: whoever waits, or comes to wait, is told so. */
   fail(error: Error): void {
+    this.#failure = error
     const waiting = this.#waiting
     this.#waiting = []
     for (const { reject } of waiting) reject(error)

@@ -59,5 +59,5 @@ export class TemporaryFile implements StagedFile {
 export function temporaryId(name: string, prefix: string): string | undefined {
   if (!name.startsWith(prefix)) return undefined
   const id = name.slice(prefix.length)
-  return /^[0-9A-HJKMNP-TV-Z]{26}$/.test(id) ? id : undefined
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id : undefined
 }

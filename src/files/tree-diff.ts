@@ -1,4 +1,4 @@
-import type { FilePath } from '../protocol/file-path.ts'
+import { type FilePath, parseFilePath } from '../protocol/file-path.ts'
 import type { FileIndex, IndexEntry } from './file-index.ts'
 import { type Fingerprint, sameFingerprint } from './fingerprint.ts'
 import { comparePaths } from './path-order.ts'
@@ -36,6 +36,10 @@ export async function diffTree<Counts>(
   const missing = ({ path }: IndexEntry) => {
     if (deps.owns(path) && !isUnknown(path)) deps.hint(path, null)
   }
+  // Where there is a directory now there may have been a file.
+  const own = parseFilePath(directory)
+  const entry = own.ok ? await deps.index.get(own.value) : undefined
+  if (entry !== undefined) missing(entry)
   let step = await walk.next()
   for (; step.done !== true; step = await walk.next()) {
     const batch = step.value

@@ -128,7 +128,6 @@ export class VolumeWatch implements AsyncDisposable {
    * @throws {BrokerError} `UNAVAILABLE` when the volume is offline or the broker is stopping
    */
   async sync(): Promise<void> {
-    this.#requireOpen()
     if (this.#state === 'watching') await this.#passCookie()
     else await this.#rescans.request(this.#options.prefix)
     // What is dealt with can turn out to have been a directory, which is then walked.

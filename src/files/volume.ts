@@ -4,6 +4,7 @@ import { ulid } from 'ulid'
 import { type FilePath, parseFilePath } from '../protocol/file-path.ts'
 import { BrokerError } from '../protocol/problem.ts'
 import { ConfinedDirectory } from './confined-directory.ts'
+import { DirectoryCache } from './directory-cache.ts'
 import { errorCode, isMissing } from './storage-fault.ts'
 import { VolumeIdentity } from './volume-identity.ts'
 
@@ -47,6 +48,7 @@ export class Volume {
   readonly only: { readonly name: string; readonly file: string } | undefined
   readonly #identity: VolumeIdentity | undefined
   readonly #making = new Map<string, Promise<void>>()
+  readonly #recent = new DirectoryCache()
   #sharesDevice: boolean | undefined
 
   private constructor(options: VolumeOptions, identity: VolumeIdentity | undefined) {
@@ -174,8 +176,12 @@ export class Volume {
   }
 
   async #walk(segments: readonly string[], purpose: Purpose): Promise<ConfinedDirectory> {
+    // What a reader has opened was not seen to be the known volume.
+    const key = `${purpose === 'read' ? 'read' : 'write'}:${segments.join('/')}`
+    const recent = await this.#recent.get(key)
+    if (recent !== undefined) return recent
     let at = await ConfinedDirectory.openRoot(this.directory)
-    if (purpose !== 'read' && !(await this.#identity?.isIn(at))) {
+    if (purpose !== 'read' && (await this.#identity?.isIn(at)) === false) {
       await at[Symbol.asyncDispose]()
       throw offline()
     }
@@ -183,32 +189,34 @@ export class Volume {
     for (const name of segments) {
       await using parent = at
       path = `${path}/${name}`
-      at = await this.#step(parent, name, purpose === 'make' ? path : undefined)
+      at =
+        purpose === 'read' ? await parent.openChild(name) : await this.#step(parent, path, purpose)
     }
+    await this.#recent.put(key, at)
     return at
   }
 
   async #step(
     parent: ConfinedDirectory,
-    name: string,
-    make: string | undefined,
+    path: string,
+    purpose: Purpose,
   ): Promise<ConfinedDirectory> {
-    if (make === undefined) return parent.openChild(name)
+    const name = basename(path)
     // Somebody else made it and its name is not durable yet: what we put there would not be either.
-    await this.#making.get(make)
+    await this.#making.get(path)
     try {
       return await parent.openChild(name)
     } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error
+      if (purpose !== 'make' || errorCode(error) !== 'ENOENT') throw error
     }
-    const making = this.#making.get(make) ?? parent.makeChild(name)
-    this.#making.set(make, making)
+    const making = this.#making.get(path) ?? parent.makeChild(name)
+    this.#making.set(path, making)
     try {
       await making
     } finally {
-      this.#making.delete(make)
+      this.#making.delete(path)
     }
-    return parent.openChild(name)
+    return await parent.openChild(name)
   }
 }
 

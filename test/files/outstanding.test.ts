@@ -41,4 +41,5 @@ test('whoever waits for what will never end is told so', async () => {
   const drained = work.drained()
   work.fail(new Error('stopped'))
   await assert.rejects(drained, /stopped/)
+  await assert.rejects(work.drained(), /stopped/)
 })

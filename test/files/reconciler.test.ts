@@ -263,6 +263,8 @@ test('the ends of a rename wait for each other when one is hinted at later', asy
   hint(names.map((name) => `old/${name}`))
   timers.advance(SETTLE_MS - 1)
   hint(names.map((name) => `new/${name}`))
+  timers.advance(1)
+  await turns(50)
   await settle()
   const changes = told()
   assert.equal(changes.length, 600)
