@@ -5,6 +5,9 @@ import { UsageError } from './usage-error.ts'
 /** What is told of a failure on stderr: one line, and one for each fault that a validator found. */
 export function describeFailure(error: unknown, argv: readonly string[]): string {
   if (error instanceof Interruption) return ''
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return 'broker: gave up, the time of --timeout is over\n'
+  }
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof UsageError)
     return `${message.replaceAll(/^/gm, 'broker: ')}\n${hintOf(argv)}`

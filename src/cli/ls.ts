@@ -27,7 +27,7 @@ function shortLine({ name, type }: FileEntry): string {
 }
 
 export function longLine(entry: FileEntry): string {
-  const size = entry.size === undefined ? '-' : String(entry.size)
+  const size = entry.size === null ? '-' : String(entry.size)
   const modified = entry.modified ?? '-'
   return `${size.padStart(14)}  ${modified.padEnd(24)}  ${shortLine(entry)}`
 }

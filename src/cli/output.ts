@@ -7,21 +7,15 @@ export class Output {
   readonly #stream: Writable
   #failure: Error | undefined
 
-  /** @param onClosed - told when nobody reads any more, since a command that waits would not notice */
-  constructor(stream: Writable, onClosed: (reason: OutputClosed) => void) {
+  constructor(stream: Writable) {
     this.#stream = stream
     stream.on('error', (cause: NodeJS.ErrnoException) => {
-      if (cause.code !== 'EPIPE') {
-        this.#failure = cause
-        return
-      }
-      const closed = new OutputClosed('the output was closed', { cause })
-      this.#failure = closed
-      onClosed(closed)
+      const isClosed = cause.code === 'EPIPE'
+      this.#failure = isClosed ? new OutputClosed('the output was closed', { cause }) : cause
     })
   }
 
-  /** Resolves when more may be written. */
+  /** Resolves when more may be written. @throws {OutputClosed} when nobody reads any more */
   async write(chunk: string | Uint8Array): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#stream.write(chunk)) return

@@ -40,7 +40,7 @@ export class ProcessTerminal implements Terminal {
   }
 
   get output(): Output {
-    this.#output ??= new Output(process.stdout, (reason) => this.#abort.abort(reason))
+    this.#output ??= new Output(process.stdout)
     return this.#output
   }
 }

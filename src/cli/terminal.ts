@@ -4,7 +4,7 @@ import type { Output } from './output.ts'
 /** What a command has of the world around the process. */
 export interface Terminal {
   readonly env: NodeJS.ProcessEnv
-  /** Aborted by SIGINT, SIGTERM and the end of the output. Who never asks for it leaves signals alone. */
+  /** Aborted by SIGINT and SIGTERM. Who never asks for it leaves signals alone. */
   readonly signal: AbortSignal
   readonly stdin: Readable
   /** Data, and nothing else. */

@@ -134,11 +134,14 @@ export class FilesClient {
   async *list(directory = '', options: ListOptions = {}): AsyncGenerator<FileEntry, void> {
     const base = directoryUrl(directory)
     const recursive = options.recursive ? ['recursive'] : []
-    let cursor: string | null | undefined
+    let cursor: string | null = null
     do {
-      const query = [...recursive, ...(cursor ? [`cursor=${encodeURIComponent(cursor)}`] : [])]
-      const target = query.length === 0 ? base : `${base}?${query.join('&')}`
-      const page = await this.#requests.sendForJson<FileListing>({
+      const query = [
+        ...recursive,
+        ...(cursor !== null ? [`cursor=${encodeURIComponent(cursor)}`] : []),
+      ]
+      const target: string = query.length === 0 ? base : `${base}?${query.join('&')}`
+      const page: FileListing = await this.#requests.sendForJson({
         method: 'GET',
         target,
         repeat: 'always',
@@ -146,7 +149,7 @@ export class FilesClient {
       })
       yield* page.entries
       cursor = page.next
-    } while (cursor)
+    } while (cursor !== null)
   }
 
   /** @throws {BrokerError} `NOT_FOUND`, `PRECONDITION_FAILED`, `FORBIDDEN`, ... */

@@ -144,7 +144,7 @@ test('ls prints names, directories with a slash, or all that is known', async ()
   const modified = '2026-11-20T10:00:00.000Z'
   const entries = [
     { name: 'app.txt', type: 'file', size: 3, modified, etag },
-    { name: 'd', type: 'directory' },
+    { name: 'd', type: 'directory', size: null, modified: null, etag: null },
   ]
   place.broker.answerWith({ json: { path: 'b', entries, next: null } })
   assert.equal((await place.run('ls', 'b')).stdout, 'app.txt\nd/\n')

@@ -240,20 +240,29 @@ test('the wait that a closing broker names is kept', async (t) => {
   assert.ok(waits.length >= 1)
 })
 
-test('a consumer that falls behind loses nothing, and the buffer stays within its bound', async () => {
-  await using broker = await FakeBroker.start()
-  playLog(broker, 1000, 1000)
-  await using client = clientOf(broker)
-  await using subscription = client.events.subscribe('ci/**', {
-    since: 'earliest',
-    bufferedEvents: 10,
+for (const [name, WebSocket] of [
+  ['of Node', globalThis.WebSocket],
+  ['of the package ws', WsWebSocket],
+] as const) {
+  test(`with the WebSocket ${name} a slow consumer loses nothing, and the buffer keeps its bound`, async () => {
+    await using broker = await FakeBroker.start()
+    playLog(broker, 1000, 1000)
+    const failures: number[] = []
+    const backoff = (attempt: number) => failures.push(attempt) * 0
+    await using client = clientOf(broker, { backoff, WebSocket })
+    await using subscription = client.events.subscribe('ci/**', {
+      since: 'earliest',
+      bufferedEvents: 10,
+    })
+    await subscription.open()
+    await broker.peers[0]?.closed
+    const expected = Array.from({ length: 1000 }, (_, i) => `e:${i + 1}`)
+    assert.deepEqual(await positions(subscription, 1000), expected)
+    assert.equal(broker.peers[1]?.since, 'e:10')
+    assert.ok(broker.peers.length > 50, `${broker.peers.length} connections`)
+    assert.deepEqual(failures, [], 'room is waited for, not time')
   })
-  await subscription.open()
-  await broker.peers[0]?.closed
-  const expected = Array.from({ length: 1000 }, (_, i) => `e:${i + 1}`)
-  assert.deepEqual(await positions(subscription, 1000), expected)
-  assert.ok(broker.peers.length > 50, `${broker.peers.length} connections`)
-})
+}
 
 test('a connection that fell silent is asked, then replaced', async () => {
   await using broker = await FakeBroker.start()

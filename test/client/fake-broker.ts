@@ -98,6 +98,8 @@ type Message = Record<string, unknown>
 export class FakePeer {
   readonly protocol: string
   readonly closed: Promise<number>
+  /** Of the subscribe that was accepted. */
+  since: unknown
   readonly #socket: WebSocket
   readonly #inbox: Message[] = []
   #waiting: PromiseWithResolvers<Message> | undefined
@@ -143,6 +145,7 @@ export class FakePeer {
       this.send({ op: 'ok', id: command['id'], user: 'jenkins' })
       command = await this.next()
     }
+    this.since = command['since']
     this.send({ op: 'ok', id: command['id'], position, recovered: true })
     return command
   }
