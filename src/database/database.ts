@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 
@@ -55,6 +56,8 @@ export class Database implements AsyncDisposable {
 
   /** Opens or creates the database file. `:memory:` is a database that ends with this object. */
   static async open(path: string): Promise<Database> {
+    // Made here, since SQLite would let everybody read it; its journals take its mode.
+    if (path !== ':memory:') await (await open(path, 'a', 0o600)).close()
     // The built package has `.js` where the source has `.ts`.
     const file = `./database-thread${extname(import.meta.url)}`
     const thread = new Worker(new URL(file, import.meta.url), { workerData: { path } })
