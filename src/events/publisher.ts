@@ -1,4 +1,4 @@
-import { ulid } from 'ulid'
+import { monotonicFactory } from 'ulid'
 import type { Principal } from '../auth/principal.ts'
 import { formatPosition } from '../protocol/position.ts'
 import { BrokerError } from '../protocol/problem.ts'
@@ -39,6 +39,8 @@ const MAX_KEY_LENGTH = 256
 export class Publisher {
   readonly #log: EventLog
   readonly #maxEventBytes: number
+  /** Counts up within a millisecond: asking for 16 random numbers each was two thirds of a publish. */
+  readonly #newId = monotonicFactory()
   #uncommittedBytes = 0
 
   constructor({ log, maxEventBytes }: PublisherDeps) {
@@ -62,7 +64,7 @@ export class Publisher {
     const drafts = inputs.map((input, index) => {
       const key =
         isBatch && idempotencyKey !== undefined ? `${idempotencyKey}/${index}` : idempotencyKey
-      const context = { topic, user: principal.user, now, newId: ulid, idempotencyKey: key }
+      const context = { topic, user: principal.user, now, newId: this.#newId, idempotencyKey: key }
       try {
         return this.#draft(principal, input, context)
       } catch (error) {

@@ -7,7 +7,7 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
-import { ulid } from 'ulid'
+import { monotonicFactory } from 'ulid'
 import { BrokerError, type ProblemCode, toProblem } from '../protocol/problem.ts'
 import { PROBLEM_TYPE, sendProblem } from './problem-reply.ts'
 import { RouteMethods } from './route-methods.ts'
@@ -35,6 +35,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   const { logger, publicUrl, maxMessageBytes } = options
   const send = (error: Error, request: FastifyRequest, reply: FastifyReply) =>
     sendProblem(error as BrokerError, request, reply, publicUrl ?? ownUrl(request))
+  const newRequestId = monotonicFactory()
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({
@@ -45,7 +46,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     trustProxy: true,
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
-      return typeof given === 'string' ? given.slice(0, 64) : ulid()
+      return typeof given === 'string' ? given.slice(0, 64) : newRequestId()
     },
     // Bodies of any size stream for as long as they make progress.
     requestTimeout: 0,
