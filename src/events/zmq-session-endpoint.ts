@@ -18,6 +18,8 @@ export interface SessionEndpointOptions {
   readonly domain: string
   /** Longest event that can be published. */
   readonly maxEventBytes: number
+  /** Peers that something is known about at once. */
+  readonly maxPeers?: number
 }
 
 export interface SessionEndpointDeps extends Omit<ZmqSessionServices, 'intake'> {
@@ -31,7 +33,6 @@ const FRAME_ALLOWANCE_BYTES = 64 * 1024
 /** libzmq counts messages, not bytes: few, since what waits beyond them is counted in bytes by us. */
 const SEND_HIGH_WATER_MARK = 128
 
-/** Peers that something is known about. */
 const MAX_PEERS = 4096
 
 /** A peer that sends nothing for this long is gone, and one that takes nothing of what is owed to it. */
@@ -44,6 +45,7 @@ const MAX_SEARCH = 64
 export class ZmqSessionEndpoint implements AsyncDisposable {
   readonly #services: ZmqSessionServices
   readonly #bound: BoundSessionSocket
+  readonly #maxPeers: number
   readonly #registration: Disposable
   /** By routing id, in the order of their first command. */
   readonly #sessions = new Map<string, ZmqSession>()
@@ -53,9 +55,11 @@ export class ZmqSessionEndpoint implements AsyncDisposable {
     services: ZmqSessionServices,
     bound: BoundSessionSocket,
     registration: Disposable,
+    maxPeers: number,
   ) {
     this.#services = services
     this.#bound = bound
+    this.#maxPeers = maxPeers
     this.#registration = registration
     this.#loop = receiveUntilClosed(
       bound.socket,
@@ -66,7 +70,7 @@ export class ZmqSessionEndpoint implements AsyncDisposable {
 
   /** @throws {Error} when the address cannot be bound */
   static async open(
-    { address, mechanism, domain, maxEventBytes }: SessionEndpointOptions,
+    { address, mechanism, domain, maxEventBytes, maxPeers = MAX_PEERS }: SessionEndpointOptions,
     deps: SessionEndpointDeps,
   ): Promise<ZmqSessionEndpoint> {
     const { context, authentication } = deps
@@ -84,7 +88,7 @@ export class ZmqSessionEndpoint implements AsyncDisposable {
         sendHighWaterMark: SEND_HIGH_WATER_MARK,
       })
       const services = { ...deps, intake: new ZmqIntake() }
-      return new ZmqSessionEndpoint(services, bound, registration)
+      return new ZmqSessionEndpoint(services, bound, registration, maxPeers)
     } catch (error) {
       registration[Symbol.dispose]()
       throw error
@@ -145,8 +149,8 @@ export class ZmqSessionEndpoint implements AsyncDisposable {
   }
 
   #begin(key: string, routingId: Buffer): ZmqSession | undefined {
-    if (this.#sessions.size >= MAX_PEERS) this.#makeRoom()
-    if (this.#sessions.size >= MAX_PEERS) return undefined
+    if (this.#sessions.size >= this.#maxPeers) this.#makeRoom()
+    if (this.#sessions.size >= this.#maxPeers) return undefined
     const outbox = new ZmqOutbox(this.#bound.socket, routingId, () => this.#forget(key, session))
     const session = new ZmqSession(this.#services, outbox)
     this.#sessions.set(key, session)

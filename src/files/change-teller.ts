@@ -42,9 +42,15 @@ export interface ChangeTellerDeps {
 export class ChangeTeller {
   readonly #deps: ChangeTellerDeps
   readonly #refused = new RefusedContents()
+  readonly #leftOut = new Set<FilePath>()
 
   constructor(deps: ChangeTellerDeps) {
     this.#deps = deps
+  }
+
+  /** Files that are not told because of a hard link of somebody else. */
+  get leftOut(): ReadonlySet<FilePath> {
+    return this.#leftOut
   }
 
   async find(path: FilePath): Promise<Finding> {
@@ -52,6 +58,8 @@ export class ChangeTeller {
     const seen = await content.look(path)
     const known = await index.get(path)
     const fingerprint = isOurs(seen, known) ? seen?.fingerprint : undefined
+    if (seen === undefined || fingerprint !== undefined) this.#leftOut.delete(path)
+    else this.#leftOut.add(path)
     if (fingerprint === undefined) {
       if (known === undefined) this.#refused.delete(path)
       return known === undefined ? { state: 'nothing' } : { state: 'gone', known }

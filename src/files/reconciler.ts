@@ -79,6 +79,11 @@ export class Reconciler implements AsyncDisposable {
     this.#settle.push(hint, () => this.#hinted.begin())
   }
 
+  /** Files that are not told because of a hard link of somebody else. */
+  get leftOut(): number {
+    return this.#teller.leftOut.size
+  }
+
   /** Resolves when there is room for more hints; for whoever has many of them. */
   async accepts(): Promise<void> {
     while (this.pending >= ENOUGH_PENDING && this.#closing === undefined) {

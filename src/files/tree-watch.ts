@@ -170,9 +170,10 @@ export class TreeWatch implements AsyncDisposable {
     hints.push({ kind: 'rescan', reason: 'the directory of the volume was replaced' })
   }
 
+  /** Parents before children: what is below one that was just forgotten would be taken for ignored. */
   async #coverFresh(directories: readonly string[]): Promise<void> {
     const { unwatched } = this.#tree.coverage
-    await this.#tree.coverBelow(directories)
+    await this.#tree.coverBelow(directories.toSorted())
     if (this.#tree.coverage.unwatched !== unwatched) this.#deps.onCoverage(this.#tree.coverage)
     const paths = directories.map((directory) => this.#tree.pathOf(directory))
     this.#deps.onHints(paths.map((path) => ({ kind: 'directory', path })))

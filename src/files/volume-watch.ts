@@ -123,19 +123,22 @@ export class VolumeWatch implements AsyncDisposable {
 
   /**
    * Resolves when every change made on disk before this call is told, those that must settle first
-   * included.
+   * included. What was written through another hard link of a file is no event; `rescan` finds it.
    *
    * @throws {BrokerError} `UNAVAILABLE` when the volume is offline or the broker is stopping
    */
   async sync(): Promise<void> {
-    if (this.#state === 'watching') await this.#passCookie()
+    // That the other name of a file that is left out is gone is no event either.
+    const isEnough = this.#state === 'watching' && this.#reconciler.leftOut === 0
+    if (isEnough) await this.#passCookie()
     else await this.#rescans.request(this.#options.prefix)
-    // What is dealt with can turn out to have been a directory, which is then walked.
-    for (let round = 0; round < 2; round += 1) {
-      await this.#rescans.drained()
-      await this.#reconciler.idle()
-    }
-    this.#requireOpen()
+    await this.#tellAll()
+  }
+
+  /** The same after a walk of everything, which does not rely on events. */
+  async rescan(): Promise<void> {
+    await this.#rescans.request(this.#options.prefix)
+    await this.#tellAll()
   }
 
   get status(): WatchStatus {
@@ -145,6 +148,7 @@ export class VolumeWatch implements AsyncDisposable {
       ...(reason !== undefined && { reason }),
       coverage: this.#coverage,
       pending: this.#reconciler.pending,
+      leftOut: this.#reconciler.leftOut,
       rescans: this.#losses,
       ...(this.#lastScan !== undefined && { lastScan: this.#lastScan }),
     }
@@ -168,6 +172,16 @@ export class VolumeWatch implements AsyncDisposable {
     await this.#reconciler.close()
     await this.#watcher.close()
     await this.#rescans.close()
+  }
+
+  async #tellAll(): Promise<void> {
+    // What is dealt with can turn out to have been a directory, which is then walked.
+    for (let round = 0; round < 2; round += 1) {
+      await this.#rescans.drained()
+      await this.#reconciler.idle()
+    }
+    if (this.#closing !== undefined) throw new BrokerError('UNAVAILABLE', 'the broker is stopping')
+    if (this.#state === 'offline') throw new BrokerError('UNAVAILABLE', 'the volume is offline')
   }
 
   /** Walks one directory and compares. What it finds, events included, is hinted at when it resolves. */
@@ -290,11 +304,6 @@ export class VolumeWatch implements AsyncDisposable {
     if (this.#state === 'offline') return OFFLINE_INTERVAL_MS
     if (this.#state === 'watching') return Math.max(scanIntervalMs, durationMs / SCAN_SHARE)
     return Math.max(degradedScanIntervalMs, durationMs / DEGRADED_SCAN_SHARE)
-  }
-
-  #requireOpen(): void {
-    if (this.#closing !== undefined) throw new BrokerError('UNAVAILABLE', 'the broker is stopping')
-    if (this.#state === 'offline') throw new BrokerError('UNAVAILABLE', 'the volume is offline')
   }
 }
 

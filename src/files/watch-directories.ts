@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type FSWatcher, watch } from 'chokidar'
 import { errorCode } from './storage-fault.ts'
@@ -32,6 +33,9 @@ const GROUP_SIZE = 32
 const GROUP_FORGOTTEN = 8
 
 const SUBSCRIBE_TIMEOUT_MS = 30_000
+
+/** Chokidar has nothing left to do and did not subscribe: it takes the directory for an ignored one. */
+const GAVE_UP = 'EAGAIN'
 
 /**
  * Directory watches by chokidar, of which only the `raw` events are used: everything else of it interprets,
@@ -84,15 +88,28 @@ export class ChokidarDirectories implements DirectoryWatches {
   }
 
   async #addOne(directory: string, failures: Map<string, string>): Promise<void> {
+    let failure = await this.#addTo(this.#openGroup(), directory)
+    if (failure === GAVE_UP && existsSync(directory)) {
+      this.remove([directory])
+      this.#filling = undefined
+      failure = await this.#addTo(this.#openGroup(), directory)
+    }
+    if (failure === undefined) return
+    this.remove([directory])
+    // What vanished meanwhile needs no watch.
+    if (existsSync(directory)) failures.set(directory, failure)
+  }
+
+  #addTo(group: Group, directory: string): Promise<string | undefined> {
+    this.#groups.set(directory, group)
+    return group.add(directory)
+  }
+
+  #openGroup(): Group {
     if (this.#filling === undefined || this.#filling.isFull) {
       this.#filling = new Group(this.#events)
     }
-    const group = this.#filling
-    this.#groups.set(directory, group)
-    const failure = await group.add(directory)
-    if (failure === undefined) return
-    failures.set(directory, failure)
-    if (this.#groups.get(directory) === group) this.remove([directory])
+    return this.#filling
   }
 
   /** Moves what a spent group still watches to another; until then both report it, which does no harm. */
@@ -151,12 +168,13 @@ class Group {
     this.#added += 1
     this.directories.add(directory)
     this.#watcher.add(directory)
+    const { tasks } = this.#watcher.lifecycle
     const deadlineMs = performance.now() + SUBSCRIBE_TIMEOUT_MS
     while (!this.#isSubscribed(directory)) {
-      const failure = this.#failures.get(directory)
-      if (failure !== undefined) return failure
       // It vanished meanwhile, or the group was closed.
       if (!this.directories.has(directory)) return undefined
+      const failure = this.#failures.get(directory)
+      if (failure !== undefined || tasks.size === 0) return failure ?? GAVE_UP
       if (performance.now() > deadlineMs) return 'ETIMEDOUT'
       await delay(1)
     }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { TreeNames } from './tree-names.ts'
 import { TreeScan } from './tree-scan.ts'
 import { TreeWatch } from './tree-watch.ts'
@@ -21,6 +22,8 @@ export interface WatchServerDeps {
   readonly watch?: (events: DirectoryEvents) => DirectoryWatches
   readonly maxQueuedEvents?: number
 }
+
+const CLOSE_TIMEOUT_MS = 500
 
 /** Serves one tree: watches it, walks it, and says what it sees. */
 export function serveWatch(
@@ -90,7 +93,9 @@ class WatchServer {
 
   async #close(): Promise<void> {
     this.#scans.clear()
-    await this.#tree[Symbol.asyncDispose]()
+    // chokidar may wait for ever for a directory that vanished while it was let go: nothing is lost by that.
+    const closed = this.#tree[Symbol.asyncDispose]()
+    await Promise.race([closed, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
     this.#port.close()
   }
 }

@@ -15,6 +15,8 @@ export interface WatchStatus {
   readonly coverage: WatchCoverage
   /** Paths that may differ and are not told yet. */
   readonly pending: number
+  /** Files that are not told because of a hard link of somebody else. */
+  readonly leftOut: number
   /** Scans that were needed because events were lost. */
   readonly rescans: number
   /** What the last walk of everything met. */

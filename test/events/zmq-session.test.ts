@@ -150,13 +150,15 @@ describe('PUBLISH', () => {
     await sent
   })
 
-  it('of an event that is too long is refused, and a far longer one ends the connection', async () => {
+  it('of an event that is too long is refused, a far longer one is not even read', async () => {
     await using fixture = await startZmq()
     using peer = dealer(fixture.session)
     const long = Buffer.alloc(1024 * 1024 + 1, 'x')
     assertProblem(await peer.ask('PUBLISH', JENKINS, 'ci/app', long), 'TOO_LARGE')
     await peer.send('PUBLISH', JENKINS, 'ci/app', Buffer.alloc(2 * 1024 * 1024))
-    assert.equal((await peer.ask('PUBLISH', JENKINS, 'ci/app', '1')).verb, 'OK')
+    // What this peer sends next may be lost together with its connection.
+    using other = dealer(fixture.session)
+    assert.equal((await other.ask('PUBLISH', JENKINS, 'ci/app', '1')).verb, 'OK')
     assert.equal((await stored(fixture)).length, 1)
   })
 })
@@ -513,7 +515,7 @@ describe('a hostile peer', () => {
     await using fixture = await startZmq()
     using hostile = dealer(fixture.session)
     hostile.socket.receiveHighWaterMark = 1
-    const count = 120_000
+    const count = 30_000
     const sent = (async () => {
       for (let i = 0; i < count; i += 1) await hostile.send('PUBLISH', JENKINS, 'bad/*', '')
     })()

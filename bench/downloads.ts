@@ -1,0 +1,187 @@
+import { spawnSync } from 'node:child_process'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { runWrk } from './load/wrk.ts'
+import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
+import type { Line } from './measure/line.ts'
+import { processorSeconds } from './measure/processor-time.ts'
+import {
+  formatDecimal,
+  formatMedian,
+  formatRatio,
+  formatSpread,
+  formatValidity,
+  type Section,
+} from './measure/report.ts'
+import { BROKER_COMMAND, CONSUMER, PRODUCER, startBroker } from './servers/broker.ts'
+import { NGINX_USER, startNginx, writeNginxConf } from './servers/nginx.ts'
+import { freePort } from './servers/ports.ts'
+import { ServerProcess, serverDirectory } from './servers/server-process.ts'
+
+const FILES = 100
+const FILE_BYTES = 1024
+const CONNECTIONS = 64
+
+const CONTENT = Buffer.alloc(FILE_BYTES, 'x')
+
+interface Front {
+  readonly name: string
+  readonly port: number
+  /** What answers the downloads: Nginx, and what it asks. */
+  readonly processes: readonly ServerProcess[]
+}
+
+export const downloads: Line = {
+  name: 'downloads',
+  async run({ isQuick, tell }) {
+    await using cleanup = new AsyncDisposableStack()
+    const fronts: Front[] = []
+    for (const start of [startBrokerFront, startStaticFront, startAcceleratedFront]) {
+      const front = await start()
+      for (const process of front.processes) cleanup.use(process)
+      fronts.push(front)
+    }
+    const contenders = fronts.map((front) => toContender(front, isQuick ? 1 : 4))
+    for (const contender of contenders) await contender.run()
+    return section(await interleave(contenders, isQuick ? 2 : 5, tell))
+  },
+}
+
+function toContender({ name, port, processes }: Front, seconds: number): Contender {
+  const busy = () => processes.reduce((sum, { pid }) => sum + processorSeconds(pid), 0)
+  return {
+    name,
+    run: async () => {
+      const before = busy()
+      const paths = Array.from({ length: FILES }, (_, index) => `/files/${pathOf(index)}`)
+      const size = { connections: CONNECTIONS, seconds, isUniform: true }
+      const report = await runWrk({ port, method: 'GET', paths, headers: CONSUMER, ...size })
+      return {
+        figures: {
+          'requests/s': report.requestsPerSecond,
+          'p50 ms': report.p50Ms,
+          'p99 ms': report.p99Ms,
+          'server cores': (busy() - before) / seconds,
+        },
+        generatorCores: report.generatorCores,
+        fault: report.fault,
+      }
+    },
+  }
+}
+
+/** The broker and the Nginx that `broker nginx` writes for it. */
+async function startBrokerFront(): Promise<Front> {
+  const broker = await startBroker({ flags: ['--proxy', 'nginx'], isUnixSocket: true })
+  const port = await freePort()
+  const directory = await serverDirectory()
+  const account = NGINX_USER === undefined ? [] : ['--user', NGINX_USER]
+  const flags = ['nginx', '--dir', directory, '--http', `127.0.0.1:${port}`, ...account]
+  const { status, stderr } = spawnSync(process.execPath, [
+    BROKER_COMMAND,
+    ...flags,
+    ...broker.flags,
+  ])
+  if (status !== 0) throw new Error(`broker nginx failed: ${stderr}`)
+  const nginx = await startNginx(directory, port)
+  for (let index = 0; index < FILES; index += 1) {
+    const url = `http://127.0.0.1:${port}/files/${pathOf(index)}`
+    const answer = await fetch(url, { method: 'PUT', headers: PRODUCER, body: CONTENT })
+    if (answer.status !== 201) throw new Error(`upload: ${answer.status} ${await answer.text()}`)
+  }
+  await checkContent(port)
+  return { name: 'broker behind Nginx', port, processes: [nginx, broker.process] }
+}
+
+async function startStaticFront(): Promise<Front> {
+  const directory = await serverDirectory()
+  await writeFiles(join(directory, 'files'))
+  const port = await freePort()
+  const locations = `location /files/ { alias ${directory}/files/; }`
+  await writeNginxConf(directory, { port, locations })
+  const nginx = await startNginx(directory, port)
+  await checkContent(port)
+  return { name: 'Nginx, static file, no authorisation', port, processes: [nginx] }
+}
+
+async function startAcceleratedFront(): Promise<Front> {
+  const directory = await serverDirectory()
+  await writeFiles(join(directory, 'files'))
+  const socket = join(directory, 'app.sock')
+  const app = await ServerProcess.start(await serverDirectory(), process.execPath, [
+    new URL('./servers/accelerating-app.ts', import.meta.url).pathname,
+    socket,
+  ])
+  const port = await freePort()
+  const locations = `location /files/ {
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_pass http://app;
+    }
+    location /-/serve/ { internal; alias ${directory}/files/; }`
+  await writeNginxConf(directory, { port, locations, upstream: `unix:${socket}` })
+  const nginx = await startNginx(directory, port)
+  await app.ready(() => checkContent(port))
+  const name = 'Nginx and a bare Fastify with X-Accel-Redirect, no authorisation'
+  return { name, port, processes: [nginx, app] }
+}
+
+async function writeFiles(directory: string): Promise<void> {
+  for (let index = 0; index < FILES; index += 1) {
+    const path = join(directory, pathOf(index))
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(`${path}.new`, CONTENT)
+    await rename(`${path}.new`, path)
+  }
+}
+
+async function checkContent(port: number): Promise<true> {
+  for (let index = 0; index < FILES; index += 1) {
+    const url = `http://127.0.0.1:${port}/files/${pathOf(index)}`
+    const answer = await fetch(url, { headers: CONSUMER })
+    const content = Buffer.from(await answer.arrayBuffer())
+    if (answer.status !== 200 || !content.equals(CONTENT)) {
+      throw new Error(`${url}: ${answer.status} ${content.toString().slice(0, 300)}`)
+    }
+  }
+  return true
+}
+
+function pathOf(index: number): string {
+  return `bench/${String(index).padStart(4, '0')}.bin`
+}
+
+function section(rounds: readonly Rounds[]): Section {
+  return {
+    title: 'Authorised small downloads',
+    notes: [
+      `GET of ${FILES} files of ${FILE_BYTES} bytes in turn over ${CONNECTIONS} connections that ask again when answered ` +
+        '(`wrk`, 2 threads). Each request to the broker carries a token; the broker decides, and Nginx, configured ' +
+        'by `broker nginx`, sends the file. Broker and Fastify listen on a unix socket. Every Nginx has a worker ' +
+        'for each core and writes its access log.',
+      'Checked: every content before the runs; in them the status of each answer, and the bytes of all.',
+    ],
+    tables: [
+      {
+        head: [
+          '',
+          'requests/s',
+          'p50 ms',
+          'p99 ms',
+          'server cores',
+          'broker : it',
+          'runs that count',
+        ],
+        rows: rounds.map((each) => [
+          each.name,
+          formatSpread(each.figures['requests/s']),
+          formatMedian(each.figures['p50 ms'], formatDecimal),
+          formatMedian(each.figures['p99 ms'], formatDecimal),
+          formatMedian(each.figures['server cores'], formatDecimal),
+          formatRatio(each, 'requests/s'),
+          formatValidity(each),
+        ]),
+      },
+    ],
+  }
+}

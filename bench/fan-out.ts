@@ -1,0 +1,140 @@
+import { FanOutLoad, type FanOutTarget } from './load/fan-out-load.ts'
+import { BATCH, PUBLISHERS, toBroker, toNats } from './load/fan-out-targets.ts'
+import { CalledProcess } from './load/process-calls.ts'
+import type { Publisher } from './load/publisher.ts'
+import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
+import type { Line, LineOptions } from './measure/line.ts'
+import {
+  formatDecimal,
+  formatMedian,
+  formatRatio,
+  formatSpread,
+  formatValidity,
+  type Section,
+} from './measure/report.ts'
+import { startBroker } from './servers/broker.ts'
+import { startNats } from './servers/nats.ts'
+import type { NullSender } from './servers/null-sender.ts'
+
+const PAYLOAD_BYTES = 128
+/** Events of one write of the null sender. */
+const TOGETHER = 100
+
+const SIZES = [
+  { subscribers: 100, messages: 60_000 },
+  { subscribers: 1000, messages: 10_000 },
+] as const
+
+export const fanOut: Line = {
+  name: 'fan-out',
+  async run(options) {
+    await using cleanup = new AsyncDisposableStack()
+    const broker = await startBroker()
+    cleanup.use(broker.process)
+    const nats = await startNats()
+    cleanup.use(nats.process)
+    const nullSender = cleanup.use(
+      CalledProcess.start<NullSender>(new URL('./servers/null-sender.ts', import.meta.url)),
+    )
+    const nullPort = await nullSender.call('listen', undefined)
+    const publisher = cleanup.use(
+      CalledProcess.start<Publisher>(new URL('./load/publisher.ts', import.meta.url)),
+    )
+    const load = cleanup.use(new FanOutLoad())
+
+    // Warms all of them up, and tells how large an event is.
+    const warmUp = { subscribers: 10, messages: 10_000 }
+    const brokerTarget = toBroker(broker, publisher, { payloadBytes: PAYLOAD_BYTES })
+    const { messageBytes } = await load.run(brokerTarget, warmUp)
+    const eventBytes = Math.round(messageBytes)
+    const targets: readonly (readonly [string, FanOutTarget])[] = [
+      ['broker', brokerTarget],
+      [
+        `nats-server, payload ${PAYLOAD_BYTES} B`,
+        toNats(nats, publisher, { payloadBytes: PAYLOAD_BYTES }),
+      ],
+      [
+        `nats-server, payload ${eventBytes} B`,
+        toNats(nats, publisher, { payloadBytes: eventBytes }),
+      ],
+      [
+        `null sender, ${eventBytes} B`,
+        toNull({ pid: nullSender.pid, port: nullPort, bytes: eventBytes }, nullSender),
+      ],
+    ]
+    for (const [, target] of targets) await load.run(target, warmUp)
+
+    const results: (readonly [number, readonly Rounds[]])[] = []
+    for (const { subscribers, messages } of SIZES) {
+      const size = { subscribers, messages: options.isQuick ? messages / 5 : messages }
+      const contenders = targets.map(
+        ([name, target]): Contender => ({ name, run: () => load.run(target, size) }),
+      )
+      options.tell(`${subscribers} subscribers`)
+      results.push([subscribers, await interleave(contenders, roundsOf(options), options.tell)])
+    }
+    return section(results, eventBytes)
+  },
+}
+
+function roundsOf({ isQuick }: LineOptions): number {
+  return isQuick ? 2 : 5
+}
+
+function toNull(
+  { pid, port, bytes }: { pid: number; port: number; bytes: number },
+  nullSender: CalledProcess<NullSender>,
+): FanOutTarget {
+  return {
+    pid,
+    subscriber: { host: '127.0.0.1', port, path: '/', headers: {}, greetings: [] },
+    prepare: async (messages) => {
+      await nullSender.call('prepare', { messages, bytes, together: TOGETHER })
+      return () => nullSender.call('send', undefined)
+    },
+  }
+}
+
+function section(
+  results: readonly (readonly [number, readonly Rounds[]])[],
+  eventBytes: number,
+): Section {
+  return {
+    title: 'WebSocket fan-out',
+    notes: [
+      `Events with ${PAYLOAD_BYTES} bytes of data, published as fast as they are accepted by ${PUBLISHERS} publishers ` +
+        `in one process, to subscribers of one filter on plain WebSockets. The broker is given NDJSON of ${BATCH} ` +
+        `lines a request, answers when they are committed to its log, and sends CloudEvents of ${eventBytes} bytes, ` +
+        'authorised by token; nats-server is given PUB over TCP and sends MSG in binary frames, without ' +
+        'authentication and without a log. The second row of nats-server has payloads as large as the events. ' +
+        `The null sender is a Node program that writes ready-made frames, ${TOGETHER} a call.`,
+      'From the first publish until the last subscriber has everything. Subscribers are plain TCP in two ' +
+        'processes; messages are counted on every connection, and number and order of each message checked on ' +
+        'every tenth. MB/s are payload bytes of frames.',
+    ],
+    tables: [
+      {
+        head: [
+          'subscribers',
+          '',
+          'deliveries/s',
+          'MB/s',
+          'server cores',
+          'broker : it',
+          'runs that count',
+        ],
+        rows: results.flatMap(([subscribers, rounds]) =>
+          rounds.map((each) => [
+            String(subscribers),
+            each.name,
+            formatSpread(each.figures['deliveries/s']),
+            formatMedian(each.figures['MB/s']),
+            formatMedian(each.figures['server cores'], formatDecimal),
+            formatRatio(each, 'deliveries/s'),
+            formatValidity(each),
+          ]),
+        ),
+      },
+    ],
+  }
+}

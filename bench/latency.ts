@@ -1,0 +1,78 @@
+import { FanOutLoad } from './load/fan-out-load.ts'
+import { toBroker, toNats } from './load/fan-out-targets.ts'
+import { CalledProcess } from './load/process-calls.ts'
+import type { Publisher } from './load/publisher.ts'
+import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
+import type { Line } from './measure/line.ts'
+import {
+  formatDecimal,
+  formatMedian,
+  formatRatio,
+  formatSpread,
+  formatValidity,
+  type Section,
+} from './measure/report.ts'
+import { startBroker } from './servers/broker.ts'
+import { startNats } from './servers/nats.ts'
+
+const SIZE = { payloadBytes: 128, perSecond: 100 }
+const SUBSCRIBERS = 1000
+
+export const latency: Line = {
+  name: 'latency',
+  async run({ isQuick, tell }) {
+    await using cleanup = new AsyncDisposableStack()
+    const broker = await startBroker()
+    cleanup.use(broker.process)
+    const nats = await startNats()
+    cleanup.use(nats.process)
+    const publisher = cleanup.use(
+      CalledProcess.start<Publisher>(new URL('./load/publisher.ts', import.meta.url)),
+    )
+    const load = cleanup.use(new FanOutLoad())
+    const size = { subscribers: SUBSCRIBERS, withLatency: true }
+    const messages = SIZE.perSecond * (isQuick ? 2 : 8)
+    const targets = [
+      ['broker', toBroker(broker, publisher, SIZE)],
+      ['nats-server', toNats(nats, publisher, SIZE)],
+    ] as const
+    for (const [, target] of targets) await load.run(target, { ...size, messages: 100 })
+    const contenders = targets.map(
+      ([name, target]): Contender => ({ name, run: () => load.run(target, { ...size, messages }) }),
+    )
+    return section(await interleave(contenders, isQuick ? 2 : 5, tell))
+  },
+}
+
+function section(rounds: readonly Rounds[]): Section {
+  return {
+    title: 'Latency',
+    notes: [
+      `${SIZE.perSecond} events a second, one by one and whatever becomes of them, to ${SUBSCRIBERS} WebSockets: from the ` +
+        'moment at which an event is due until a subscriber has read it, of all events on all connections. The broker ' +
+        'is sent a POST for each, nats-server a PUB.',
+    ],
+    tables: [
+      {
+        head: [
+          '',
+          'p50 ms',
+          'p99 ms',
+          'server cores',
+          'p50 broker : it',
+          'p99 broker : it',
+          'runs that count',
+        ],
+        rows: rounds.map((each) => [
+          each.name,
+          formatSpread(each.figures['p50 ms'], formatDecimal),
+          formatSpread(each.figures['p99 ms'], formatDecimal),
+          formatMedian(each.figures['server cores'], formatDecimal),
+          formatRatio(each, 'p50 ms'),
+          formatRatio(each, 'p99 ms'),
+          formatValidity(each),
+        ]),
+      },
+    ],
+  }
+}

@@ -1,0 +1,53 @@
+import { Agent, type RequestOptions, request } from 'node:http'
+import type { PublisherConnection } from './publisher.ts'
+
+export interface HttpPublisherOptions {
+  readonly host: string
+  readonly port: number
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Lines of one request. */
+  readonly batch: number
+}
+
+/** POST of NDJSON over one connection, each request when the one before it was acknowledged. */
+export class HttpPublisher implements PublisherConnection {
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  readonly #options: RequestOptions
+  readonly #batch: number
+
+  constructor({ host, port, path, headers, batch }: HttpPublisherOptions) {
+    const type = { 'content-type': 'application/x-ndjson' }
+    const agent = this.#agent
+    this.#options = { host, port, path, agent, method: 'POST', headers: { ...headers, ...type } }
+    this.#batch = batch
+  }
+
+  pack(payloads: readonly string[]): readonly Buffer[] {
+    const bodies: Buffer[] = []
+    for (let at = 0; at < payloads.length; at += this.#batch) {
+      bodies.push(Buffer.from(`${payloads.slice(at, at + this.#batch).join('\n')}\n`))
+    }
+    return bodies
+  }
+
+  send(packed: Buffer): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const sent = request(this.#options, (response) => {
+      const pieces: Buffer[] = []
+      response.on('data', (piece: Buffer) => pieces.push(piece))
+      response.on('end', () => {
+        if (response.statusCode === 201) resolve()
+        else reject(new Error(`${response.statusCode}: ${Buffer.concat(pieces).toString()}`))
+      })
+    })
+    sent.on('error', reject)
+    sent.setHeader('content-length', packed.length)
+    sent.end(packed)
+    return promise
+  }
+
+  async finish(): Promise<void> {
+    this.#agent.destroy()
+  }
+}

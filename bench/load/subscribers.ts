@@ -1,0 +1,116 @@
+/** A process that holds subscribers and counts what they are given. */
+import { clockMs } from '../measure/clock.ts'
+import { BusyMeter, type LoadReport } from '../measure/load-report.ts'
+import { Histogram } from '../measure/percentiles.ts'
+import { FrameCounter, StreamCounter, type StreamShape } from './message-counters.ts'
+import { answerCalls } from './process-calls.ts'
+import { SequenceCheck } from './sequence-check.ts'
+import { type SubscriberOptions, SubscriberSocket } from './subscriber-socket.ts'
+
+export interface CountOptions {
+  /** Messages that each subscriber is to be given. */
+  readonly messages: number
+  /** The sequence is checked on every n-th subscriber; all are counted. */
+  readonly checkEvery: number
+  /** Undefined: a message is a WebSocket message. */
+  readonly shape?: StreamShape | undefined
+  readonly withLatency?: boolean
+}
+
+export interface Received extends LoadReport {
+  /** Messages of all subscribers. */
+  readonly messages: number
+  /** Payload bytes of the frames of all subscribers. */
+  readonly bytes: number
+  readonly fault: string | undefined
+  /** Of the checked subscribers, for `Histogram`. */
+  readonly latencies: Uint32Array | undefined
+}
+
+/** Subscribers that open at once: more would overflow the backlog of the server. */
+const OPENING_AT_ONCE = 50
+
+let subscribers: SubscriberSocket[] = []
+let checks: SequenceCheck[] = []
+let latencies: Histogram | undefined
+let expected = 0
+let unfinished = new Set<SubscriberSocket>()
+let startedMs = 0
+let busy = new BusyMeter()
+let finish: ((received: Received) => void) | undefined
+
+const api = {
+  async open({ count, options }: { count: number; options: SubscriberOptions }): Promise<void> {
+    subscribers = Array.from({ length: count }, () => new SubscriberSocket(options, changed))
+    for (let at = 0; at < count; at += OPENING_AT_ONCE) {
+      await Promise.all(subscribers.slice(at, at + OPENING_AT_ONCE).map((each) => each.open()))
+    }
+  },
+
+  /** Counts from here on; `received` tells the outcome. */
+  count({ messages, checkEvery, shape, withLatency = false }: CountOptions): void {
+    checks = []
+    latencies = withLatency ? new Histogram() : undefined
+    expected = messages
+    unfinished = new Set(subscribers)
+    for (const [index, subscriber] of subscribers.entries()) {
+      const check = index % checkEvery === 0 ? new SequenceCheck(latencies) : undefined
+      if (check !== undefined) checks.push(check)
+      subscriber.count(
+        shape === undefined ? new FrameCounter(check) : new StreamCounter(shape, check),
+      )
+    }
+    startedMs = clockMs()
+    busy = new BusyMeter()
+  },
+
+  /** Resolves when every subscriber has been given all, or after `timeoutMs`. */
+  received({ timeoutMs }: { timeoutMs: number }): Promise<Received> {
+    const { promise, resolve } = Promise.withResolvers<Received>()
+    const timer = setTimeout(() => finish?.(outcome('not all came in time')), timeoutMs)
+    finish = (received) => {
+      clearTimeout(timer)
+      finish = undefined
+      resolve(received)
+    }
+    if (unfinished.size === 0) finish(outcome(undefined))
+    return promise
+  },
+
+  countOpen(_: undefined): number {
+    return subscribers.filter(({ isClosed }) => !isClosed).length
+  },
+
+  close(_: undefined): void {
+    for (const subscriber of subscribers) subscriber.close()
+    subscribers = []
+    unfinished = new Set()
+  },
+}
+
+/** What the process of the subscribers can be asked for. */
+export type Subscribers = typeof api
+
+answerCalls(api)
+
+function changed(subscriber: SubscriberSocket): void {
+  const count = subscriber.counter?.count ?? 0
+  if (count > expected) finish?.(outcome('a subscriber got more than was sent'))
+  if (subscriber.isClosed && unfinished.has(subscriber))
+    finish?.(outcome('a subscriber was closed'))
+  if (count < expected || !unfinished.delete(subscriber) || unfinished.size > 0) return
+  finish?.(outcome(undefined))
+}
+
+function outcome(fault: string | undefined): Received {
+  const counters = subscribers.flatMap(({ counter }) => counter ?? [])
+  return {
+    startedMs,
+    endedMs: clockMs(),
+    busySeconds: busy.seconds,
+    messages: counters.reduce((sum, { count }) => sum + count, 0),
+    bytes: counters.reduce((sum, { bytes }) => sum + bytes, 0),
+    fault: fault ?? checks.find((check) => check.fault !== undefined)?.fault,
+    latencies: latencies?.counts,
+  }
+}

@@ -1,0 +1,106 @@
+/** A process that uploads small files, some at once, each when the one before it was acknowledged. */
+import { createHash, randomBytes } from 'node:crypto'
+import { Agent, request } from 'node:http'
+import { clockMs } from '../measure/clock.ts'
+import { BusyMeter, type LoadReport } from '../measure/load-report.ts'
+import { answerCalls } from './process-calls.ts'
+
+export interface UploadOptions {
+  readonly port: number
+  /** Below which the files are made: `/files/bench/1/`. */
+  readonly directory: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly files: number
+  readonly bytes: number
+  readonly atOnce: number
+}
+
+export interface Uploaded extends LoadReport {
+  /** How long each upload took, in milliseconds, ascending. */
+  readonly durations: Float64Array
+}
+
+interface Upload {
+  readonly path: string
+  readonly content: Buffer
+  readonly sha256: string
+}
+
+let uploads: readonly Upload[] = []
+let options: UploadOptions | undefined
+let agent = new Agent()
+
+const api = {
+  prepare(given: UploadOptions): void {
+    options = given
+    agent = new Agent({ keepAlive: true, maxSockets: given.atOnce })
+    uploads = Array.from({ length: given.files }, (_, index) => {
+      const content = randomBytes(given.bytes)
+      const sha256 = createHash('sha256').update(content).digest('hex')
+      return { path: `${given.directory}${String(index).padStart(6, '0')}.bin`, content, sha256 }
+    })
+  },
+
+  async upload(_: undefined): Promise<Uploaded> {
+    const startedMs = clockMs()
+    const busy = new BusyMeter()
+    const durations: number[] = []
+    const queue = uploads.values()
+    const work = async () => {
+      for (const each of queue) durations.push(await put(each))
+    }
+    await Promise.all(Array.from({ length: options?.atOnce ?? 0 }, work))
+    const report = { startedMs, endedMs: clockMs(), busySeconds: busy.seconds }
+    return { ...report, durations: Float64Array.from(durations).sort() }
+  },
+
+  /** Reads every file again; resolves with the first that is not what was sent. */
+  async check(_: undefined): Promise<string | undefined> {
+    for (const { path, content } of uploads) {
+      const { status, body } = await send('GET', path)
+      if (status !== 200 || !body.equals(content)) return `${path} came back with ${status}`
+    }
+    agent.destroy()
+    return undefined
+  },
+}
+
+/** What the process of the uploader can be asked for. */
+export type Uploader = typeof api
+
+answerCalls(api)
+
+async function put({ path, content, sha256 }: Upload): Promise<number> {
+  const startedMs = clockMs()
+  const { status, body } = await send('PUT', path, content)
+  const ms = clockMs() - startedMs
+  const answer = body.toString()
+  if (status !== 201 || !answer.includes(sha256)) throw new Error(`${path}: ${status} ${answer}`)
+  return ms
+}
+
+function send(
+  method: string,
+  path: string,
+  content?: Buffer,
+): Promise<{ readonly status: number | undefined; readonly body: Buffer }> {
+  const { promise, resolve, reject } = Promise.withResolvers<{
+    readonly status: number | undefined
+    readonly body: Buffer
+  }>()
+  const { port, headers } = options ?? {}
+  const length = content === undefined ? {} : { 'content-length': content.length }
+  const sent = request(
+    { host: '127.0.0.1', port, method, path, agent, headers: { ...headers, ...length } },
+    (response) => {
+      const pieces: Buffer[] = []
+      response.on('data', (piece: Buffer) => pieces.push(piece))
+      response.on('end', () =>
+        resolve({ status: response.statusCode, body: Buffer.concat(pieces) }),
+      )
+    },
+  )
+  sent.on('error', reject)
+  sent.end(content)
+  return promise
+}

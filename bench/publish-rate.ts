@@ -1,0 +1,159 @@
+import { payloadOf } from './load/payload.ts'
+import { CalledProcess } from './load/process-calls.ts'
+import { runWrk } from './load/wrk.ts'
+import { type Contender, interleave, type Rounds, type Run } from './measure/interleaved.ts'
+import type { Line } from './measure/line.ts'
+import { processorSeconds } from './measure/processor-time.ts'
+import {
+  formatDecimal,
+  formatMedian,
+  formatRatio,
+  formatSpread,
+  formatValidity,
+  type Section,
+} from './measure/report.ts'
+import { CONSUMER, PRODUCER, startBroker } from './servers/broker.ts'
+import type { App } from './servers/ws-app.ts'
+
+const PAYLOAD_BYTES = 128
+
+interface Form {
+  readonly name: string
+  readonly contentType: string
+  /** Events of one request. */
+  readonly events: number
+  readonly connections: number
+}
+
+const FORMS: readonly Form[] = [
+  { name: 'one event a request', contentType: 'application/json', events: 1, connections: 64 },
+  {
+    name: 'NDJSON, 500 a request',
+    contentType: 'application/x-ndjson',
+    events: 500,
+    connections: 4,
+  },
+]
+
+interface Server {
+  readonly name: string
+  readonly pid: number
+  readonly port: number
+  /** Events that it has taken up to now, where it can tell. */
+  taken(): Promise<number | undefined>
+}
+
+export const publishRate: Line = {
+  name: 'publish-rate',
+  async run({ isQuick, tell }) {
+    await using cleanup = new AsyncDisposableStack()
+    const broker = await startBroker()
+    cleanup.use(broker.process)
+    const file = new URL('./servers/reading-app.ts', import.meta.url)
+    const app = cleanup.use(CalledProcess.start<App>(file))
+    const servers: readonly Server[] = [
+      {
+        name: 'broker',
+        pid: broker.process.pid,
+        port: broker.port,
+        taken: () => headOf(broker.port),
+      },
+      {
+        name: 'bare Fastify',
+        pid: app.pid,
+        port: await app.call('listen', undefined),
+        taken: async () => undefined,
+      },
+    ]
+    const results: (readonly [Form, readonly Rounds[]])[] = []
+    for (const form of FORMS) {
+      tell(form.name)
+      const contenders = servers.map(
+        (server): Contender => ({
+          name: server.name,
+          run: () => measure(server, form, isQuick ? 1 : 4),
+        }),
+      )
+      for (const contender of contenders) await contender.run()
+      results.push([form, await interleave(contenders, isQuick ? 2 : 5, tell)])
+    }
+    return section(results)
+  },
+}
+
+async function measure(server: Server, form: Form, seconds: number): Promise<Run> {
+  const lines = Array.from({ length: form.events }, (_, number) =>
+    payloadOf({ publisher: 0, number }, PAYLOAD_BYTES),
+  )
+  const [before, busyBefore] = [await server.taken(), processorSeconds(server.pid)]
+  const report = await runWrk({
+    port: server.port,
+    method: 'POST',
+    paths: ['/events/bench/publish'],
+    headers: { ...PRODUCER, 'content-type': form.contentType },
+    body: lines.join('\n'),
+    connections: form.connections,
+    seconds,
+    isUniform: false,
+  })
+  const busySeconds = processorSeconds(server.pid) - busyBefore
+  const after = await server.taken()
+  const events = report.requests * form.events
+  const taken = before === undefined || after === undefined ? events : after - before
+  return {
+    figures: {
+      'events/s': report.requestsPerSecond * form.events,
+      'p50 ms': report.p50Ms,
+      'p99 ms': report.p99Ms,
+      'server cores': busySeconds / seconds,
+    },
+    generatorCores: report.generatorCores,
+    fault: taken < events ? `${taken} events in the log for ${events} acknowledged` : report.fault,
+  }
+}
+
+/** The offset that the log of the broker has come to. */
+async function headOf(port: number): Promise<number> {
+  const url = `http://127.0.0.1:${port}/events/bench/**?since=latest`
+  const answer = await fetch(url, { headers: CONSUMER })
+  const { position } = (await answer.json()) as { readonly position: string }
+  return Number(position.split(':')[1])
+}
+
+function section(results: readonly (readonly [Form, readonly Rounds[]])[]): Section {
+  return {
+    title: 'Publishing over HTTP',
+    notes: [
+      `POST of events with ${PAYLOAD_BYTES} bytes of data over 64 connections, and of NDJSON over 4 (\`wrk\`, 2 threads). The ` +
+        'broker reads, judges, stamps and commits them to its log before it answers; nobody is subscribed. The bare ' +
+        'Fastify reads the body and answers.',
+      'Checked: the status of each answer, and that the log of the broker grew by what was acknowledged.',
+    ],
+    tables: [
+      {
+        head: [
+          '',
+          '',
+          'events/s',
+          'p50 ms',
+          'p99 ms',
+          'server cores',
+          'broker : it',
+          'runs that count',
+        ],
+        rows: results.flatMap(([{ name }, rounds]) =>
+          rounds.map((each) => [
+            name,
+            each.name,
+            formatSpread(each.figures['events/s']),
+            formatMedian(each.figures['p50 ms'], formatDecimal),
+            formatMedian(each.figures['p99 ms'], formatDecimal),
+            formatMedian(each.figures['server cores'], formatDecimal),
+            formatRatio(each, 'events/s'),
+            formatValidity(each),
+          ]),
+        ),
+      },
+    ],
+  }
+}

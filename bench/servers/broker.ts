@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ServerProcess, serverDirectory } from './server-process.ts'
+
+export const BROKER_COMMAND = fileURLToPath(new URL('../../bin/broker.js', import.meta.url))
+
+/** Tokens of the two users of the bench. */
+export const PRODUCER_TOKEN = 'dbk_producer-of-the-bench-0000000000000000'
+export const CONSUMER_TOKEN = 'dbk_consumer-of-the-bench-0000000000000000'
+
+export const PRODUCER: Readonly<Record<string, string>> = {
+  authorization: `Bearer ${PRODUCER_TOKEN}`,
+}
+export const CONSUMER: Readonly<Record<string, string>> = {
+  authorization: `Bearer ${CONSUMER_TOKEN}`,
+}
+
+const USERS = `<?xml version="1.0" encoding="UTF-8"?>
+<broker-users version="1">
+  <role name="administrator">
+    <allow actions="administer observe"/>
+  </role>
+  <role name="producer">
+    <allow actions="publish" topics="bench/**"/>
+    <allow actions="list read create replace delete" files="bench/**"/>
+  </role>
+  <role name="consumer">
+    <allow actions="subscribe" topics="bench/**"/>
+    <allow actions="list read" files="bench/**"/>
+  </role>
+  <user name="admin" roles="administrator"/>
+  <user name="producer" roles="producer"><token id="producer-1" sha256="${sha256(PRODUCER_TOKEN)}"/></user>
+  <user name="consumer" roles="consumer"><token id="consumer-1" sha256="${sha256(CONSUMER_TOKEN)}"/></user>
+</broker-users>
+`
+
+export interface RunningBroker {
+  readonly process: ServerProcess
+  readonly host: string
+  /** 0 on a unix socket. */
+  readonly port: number
+  /** The settings that it was started with. */
+  readonly flags: readonly string[]
+}
+
+export interface BrokerOptions {
+  readonly flags?: readonly string[]
+  readonly isUnixSocket?: boolean
+}
+
+/** Starts the broker as a user does, with default settings but for addresses and directories. */
+export async function startBroker(options: BrokerOptions = {}): Promise<RunningBroker> {
+  const directory = await serverDirectory()
+  const users = join(directory, 'broker_users.xml')
+  await writeFile(users, USERS)
+  const listen = options.isUnixSocket ? `unix:${directory}/broker.sock` : '127.0.0.1:0'
+  const flags = [
+    ...['--listen', listen, '--data', join(directory, 'data'), '--users', users],
+    ...['--zmq-subscribe', 'off', '--zmq-session', 'off'],
+    ...(options.flags ?? []),
+  ]
+  const command = [...nodeFlags(), BROKER_COMMAND, 'serve', ...flags]
+  const process = await ServerProcess.start(directory, globalThis.process.execPath, command)
+  const port = await process.ready(async () => {
+    const output = await readFile(join(directory, 'output.log'), 'utf8')
+    const address = /Data Broker on (?:unix:|http:\/\/127\.0\.0\.1:)(\S+)/.exec(output)?.[1]
+    if (address === undefined) return undefined
+    return options.isUnixSocket ? 0 : Number(address)
+  })
+  return { process, host: '127.0.0.1', port, flags }
+}
+
+/** For a look inside the broker: `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/profile"`. */
+function nodeFlags(): readonly string[] {
+  return (globalThis.process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter(Boolean)
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}

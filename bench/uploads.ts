@@ -1,0 +1,126 @@
+import { join } from 'node:path'
+import { CalledProcess } from './load/process-calls.ts'
+import type { Uploader } from './load/uploader.ts'
+import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
+import type { Line } from './measure/line.ts'
+import { busiestCores } from './measure/load-report.ts'
+import { percentile } from './measure/percentiles.ts'
+import { processorSeconds } from './measure/processor-time.ts'
+import {
+  formatDecimal,
+  formatMedian,
+  formatRatio,
+  formatSpread,
+  formatValidity,
+  type Section,
+} from './measure/report.ts'
+import { PRODUCER, type RunningBroker, startBroker } from './servers/broker.ts'
+import type { FileWriter } from './servers/file-writer.ts'
+import { removeDirectory, serverDirectory } from './servers/server-process.ts'
+
+const FILE_BYTES = 1024
+const AT_ONCE = 16
+
+export const uploads: Line = {
+  name: 'uploads',
+  async run({ isQuick, tell }) {
+    await using cleanup = new AsyncDisposableStack()
+    const broker = await startBroker()
+    cleanup.use(broker.process)
+    const uploader = cleanup.use(
+      CalledProcess.start<Uploader>(new URL('./load/uploader.ts', import.meta.url)),
+    )
+    const writer = cleanup.use(
+      CalledProcess.start<FileWriter>(new URL('./servers/file-writer.ts', import.meta.url)),
+    )
+    const scratch = cleanup.adopt(await serverDirectory(), removeDirectory)
+    const contenders = [
+      toBroker(broker, uploader, isQuick ? 2000 : 10_000),
+      toWriter(scratch, writer, isQuick ? 2000 : 10_000),
+    ]
+    for (const contender of contenders) await contender.run()
+    return section(await interleave(contenders, isQuick ? 2 : 5, tell))
+  },
+}
+
+function toBroker(
+  { port, process }: RunningBroker,
+  uploader: CalledProcess<Uploader>,
+  files: number,
+): Contender {
+  let run = 0
+  return {
+    name: 'broker, PUT',
+    run: async () => {
+      run += 1
+      const size = { files, bytes: FILE_BYTES, atOnce: AT_ONCE }
+      const directory = `/files/bench/${run}/`
+      await uploader.call('prepare', { port, directory, headers: PRODUCER, ...size })
+      const before = processorSeconds(process.pid)
+      const uploaded = await uploader.call('upload', undefined)
+      const busySeconds = processorSeconds(process.pid) - before
+      const seconds = (uploaded.endedMs - uploaded.startedMs) / 1000
+      return {
+        figures: figuresOf(uploaded.durations, seconds, busySeconds),
+        generatorCores: busiestCores([uploaded], seconds),
+        fault: await uploader.call('check', undefined),
+      }
+    },
+  }
+}
+
+function toWriter(scratch: string, writer: CalledProcess<FileWriter>, files: number): Contender {
+  let run = 0
+  return {
+    name: 'open, write, fsync, close, rename, fsync of the directory',
+    run: async () => {
+      run += 1
+      const size = { files, bytes: FILE_BYTES, atOnce: AT_ONCE }
+      const before = processorSeconds(writer.pid)
+      const written = await writer.call('write', { directory: join(scratch, String(run)), ...size })
+      const busySeconds = processorSeconds(writer.pid) - before
+      const seconds = (written.endedMs - written.startedMs) / 1000
+      return {
+        figures: figuresOf(written.durations, seconds, busySeconds),
+        generatorCores: 0,
+        fault: written.fault,
+      }
+    },
+  }
+}
+
+function figuresOf(durations: Float64Array, seconds: number, busySeconds: number) {
+  return {
+    'files/s': durations.length / seconds,
+    'p50 ms': percentile(durations, 0.5),
+    'p99 ms': percentile(durations, 0.99),
+    cores: busySeconds / seconds,
+  }
+}
+
+function section(rounds: readonly Rounds[]): Section {
+  return {
+    title: 'Durable small uploads',
+    notes: [
+      `New files of ${FILE_BYTES} random bytes, ${AT_ONCE} at once, durable when acknowledged. The broker is sent PUT ` +
+        'with a token over as many connections; it hashes, writes, indexes and tells each file as an event. The ' +
+        'peer is a Node process that makes the system calls alone, the directory synced for each file; it takes ' +
+        'no requests.',
+      'Checked: status and digest of each answer, and each file read again afterwards.',
+    ],
+    tables: [
+      {
+        head: ['', 'files/s', 'p50 ms', 'p99 ms', 'cores', 'broker : it', 'runs that count'],
+        rows: rounds.map((each) => [
+          each.name,
+          formatSpread(each.figures['files/s']),
+          formatMedian(each.figures['p50 ms'], formatDecimal),
+          formatMedian(each.figures['p99 ms'], formatDecimal),
+          formatMedian(each.figures['cores'], formatDecimal),
+          formatRatio(each, 'files/s'),
+          formatValidity(each),
+        ]),
+      },
+    ],
+  }
+}

@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { Dealer, XSubscriber } from 'zeromq'
+import type { TopicFilter } from '../../src/protocol/topic-filter.ts'
+import { Sub } from './zmq-clients.ts'
+import { ALL, type Fixture, startZmq } from './zmq-fixture.ts'
+
+const JENKINS = { user: 'jenkins', token: 'jenkins-token' }
+
+const EVERYTHING = {
+  subscribe: [
+    { address: 'tcp://127.0.0.1:0', security: 'plain', filter: '**' as TopicFilter },
+  ] as const,
+  session: [],
+}
+
+/** Resolves when `sub` has received what is published, which is a moment after it has connected. */
+async function isServed({ publish }: Fixture, sub: Sub): Promise<void> {
+  const state = { isServed: false, count: 0 }
+  const first = sub.next().then(({ event }) => {
+    state.isServed = true
+    return event.data as number
+  })
+  while (!state.isServed) {
+    state.count += 1
+    await publish('ci/warm-up', state.count)
+    await nextTurn()
+  }
+  for (let last = await first; last < state.count; last += 1) await sub.next()
+}
+
+async function connected(fixture: Fixture, credentials = JENKINS): Promise<Sub> {
+  const sub = new Sub(fixture.subscribe, credentials)
+  assert.equal(await sub.connect('handshake', 'handshake:error:auth'), 'handshake')
+  await isServed(fixture, sub)
+  return sub
+}
+
+describe('a subscribe endpoint', () => {
+  it('tells the events of its filter as topic and event, in order', async () => {
+    await using fixture = await startZmq()
+    using sub = await connected(fixture)
+    await fixture.publish('other/x', 0)
+    for (let i = 1; i <= 1000; i += 1) await fixture.publish('ci/app', i)
+    for (let i = 1; i <= 1000; i += 1) {
+      const { topic, event } = await sub.next()
+      assert.equal(topic, 'ci/app')
+      assert.equal(event.topic, 'ci/app')
+      assert.equal(event.data, i)
+    }
+  })
+
+  it('lets subscribers choose by prefix', async () => {
+    await using fixture = await startZmq()
+    using sub = await connected(fixture)
+    sub.socket.unsubscribe('')
+    sub.socket.subscribe('ci/b')
+    // A prefix of one and not of the other: when it arrives, the change has arrived too.
+    let served = 0
+    const first = sub.next()
+    void first.then(() => {
+      served += 1
+    })
+    while (served === 0) {
+      await fixture.publish('ci/b', 0)
+      await nextTurn()
+    }
+    await fixture.publish('ci/a', 1)
+    await fixture.publish('ci/b', 2)
+    for (;;) {
+      const { topic, event } = await sub.next()
+      if (topic !== 'ci/b') assert.ok(topic === 'ci/warm-up', topic)
+      if (event.data === 2) break
+    }
+  })
+
+  it('never tells of the users file', async () => {
+    await using fixture = await startZmq(EVERYTHING)
+    using sub = await connected(fixture, { user: 'root', token: 'root-token' })
+    const draft = (topic: string) => ({
+      topic: topic as never,
+      id: topic,
+      json: '{"data":1',
+      user: null,
+    })
+    await fixture.log.append([
+      draft('files/config/broker_users.xml'),
+      draft('files/config'),
+      draft('files/configuration'),
+    ])
+    assert.equal((await sub.next()).topic, 'files/configuration')
+  })
+
+  it('refuses a wrong token, another user, an unknown one and one without the right', async () => {
+    await using fixture = await startZmq()
+    for (const [user, token, code] of [
+      ['jenkins', 'wrong', 'CREDENTIAL_INVALID'],
+      ['root', 'jenkins-token', 'CREDENTIAL_INVALID'],
+      ['nobody', 'nothing', 'CREDENTIAL_INVALID'],
+      ['other', 'other-token', 'FORBIDDEN'],
+    ] as const) {
+      using sub = new Sub(fixture.subscribe, { user, token })
+      assert.equal(await sub.connect('handshake', 'handshake:error:auth'), 'handshake:error:auth')
+      const fields = fixture.logger.lines.at(-1)?.fields
+      assert.deepEqual(fields, {
+        event: 'events.zmq.refused',
+        endpoint: fixture.subscribe,
+        address: '127.0.0.1',
+        user,
+        code,
+        ...(code === 'FORBIDDEN' && { missing: 'subscribe ci/**' }),
+      })
+    }
+    assert.equal(fixture.service.counters.refusedConnections, 4)
+    assert.ok(!JSON.stringify(fixture.logger.lines).includes('-token'))
+  })
+
+  it('asks for the right to list where files are told', async () => {
+    await using fixture = await startZmq(EVERYTHING)
+    fixture.identities.add('watcher', 'watcher-token', { subscribe: ['**'] })
+    using sub = new Sub(fixture.subscribe, { user: 'watcher', token: 'watcher-token' })
+    assert.equal(await sub.connect('handshake', 'handshake:error:auth'), 'handshake:error:auth')
+    const { fields } = await fixture.logger.line('events.zmq.refused')
+    assert.equal(fields['missing'], 'list **')
+  })
+
+  it('counts attempts by the user name, and lets one who is throttled come again', async () => {
+    await using fixture = await startZmq()
+    fixture.identities.throttled.add('zmq:jenkins')
+    using sub = new Sub(fixture.subscribe, JENKINS)
+    await sub.connect('disconnect')
+    fixture.identities.throttled.clear()
+    await sub.happens('handshake')
+    await isServed(fixture, sub)
+  })
+
+  it('keeps a token that was sent as user name out of the log', async () => {
+    await using fixture = await startZmq()
+    const token = `dbk_${'a'.repeat(36)}`
+    using sub = new Sub(fixture.subscribe, { user: token, token })
+    await sub.connect('handshake:error:auth')
+    assert.ok(!JSON.stringify(fixture.logger.lines).includes(token))
+  })
+
+  it('serves nobody who comes without PLAIN, and lives on', async () => {
+    await using fixture = await startZmq()
+    using anonymous = new Sub(fixture.subscribe, null)
+    await anonymous.connect('disconnect', 'handshake:error:protocol', 'handshake:error:other')
+    using sub = await connected(fixture)
+    await fixture.publish('ci/app', 1)
+    assert.equal((await sub.next()).event.data, 1)
+    anonymous.socket.receiveTimeout = 0
+    await assert.rejects(anonymous.socket.receive(), { code: 'EAGAIN' })
+  })
+
+  it('takes junk from its subscribers without harm', async () => {
+    await using fixture = await startZmq()
+    using sub = await connected(fixture)
+    const junk = new XSubscriber({
+      linger: 0,
+      plainUsername: JENKINS.user,
+      plainPassword: JENKINS.token,
+    })
+    const stranger = new Dealer({
+      linger: 0,
+      plainUsername: JENKINS.user,
+      plainPassword: JENKINS.token,
+    })
+    try {
+      junk.connect(fixture.subscribe)
+      stranger.connect(fixture.subscribe)
+      await junk.send('')
+      await junk.send(Buffer.from([0]))
+      await junk.send(Buffer.from('\x00ci/'))
+      await junk.send(Array.from({ length: 50 }, () => ''))
+      await junk.send(Buffer.from('\x01ci/'))
+      await junk.send(Buffer.alloc(4096, 1))
+      await junk.send(Buffer.from(Array.from({ length: 256 }, (_, i) => i)))
+      // When this comes back, all of the above has been read.
+      let isServed = false
+      void junk.receive().then(() => {
+        isServed = true
+      })
+      let count = 0
+      while (!isServed) {
+        await fixture.publish('ci/app', ++count)
+        await nextTurn()
+      }
+      await junk.send(Buffer.alloc(100_000, 1))
+      await fixture.publish('ci/last', 0)
+      let last = await sub.next()
+      while (last.topic !== 'ci/last') last = await sub.next()
+      assert.deepEqual(
+        fixture.logger.lines.filter(({ level }) => level === 'error'),
+        [],
+      )
+    } finally {
+      junk.close()
+      stranger.close()
+    }
+  })
+
+  it('is bound anew when somebody loses the right, and the others come back', async () => {
+    await using fixture = await startZmq()
+    using gone = await connected(fixture)
+    using stays = await connected(fixture, { user: 'root', token: 'root-token' })
+    const { subscribe } = fixture
+    fixture.identities.remove('jenkins-token')
+    fixture.judge()
+    await fixture.publish('ci/app', 'secret')
+    assert.equal(await stays.happens('handshake', 'handshake:error:auth'), 'handshake')
+    assert.equal(await gone.happens('handshake', 'handshake:error:auth'), 'handshake:error:auth')
+    await isServed(fixture, stays)
+    gone.socket.receiveTimeout = 0
+    for (;;) {
+      const frames = await gone.socket.receive().catch(() => undefined)
+      if (frames === undefined) break
+      assert.equal(String(frames[0]), 'ci/warm-up')
+    }
+    assert.deepEqual(fixture.service.subscribeEndpoints, [subscribe])
+    assert.equal(fixture.service.counters.rebinds, 1)
+    const { fields } = await fixture.logger.line('events.zmq.rebind')
+    assert.equal(fields['user'], 'jenkins')
+  })
+
+  it('is bound anew when a grant is narrowed', async () => {
+    await using fixture = await startZmq()
+    using sub = await connected(fixture)
+    fixture.identities.add('jenkins', 'jenkins-token', { subscribe: ['ci/app'] })
+    fixture.judge()
+    assert.equal(await sub.happens('handshake', 'handshake:error:auth'), 'handshake:error:auth')
+  })
+
+  it('is bound anew when a token expires', async () => {
+    await using fixture = await startZmq()
+    fixture.identities.add('jenkins', 'short', ALL, Date.now() + 500)
+    using sub = new Sub(fixture.subscribe, { user: 'jenkins', token: 'short' })
+    assert.equal(await sub.connect('handshake', 'handshake:error:auth'), 'handshake')
+    fixture.identities.remove('short')
+    assert.equal(await sub.happens('handshake', 'handshake:error:auth'), 'handshake:error:auth')
+    assert.equal(fixture.service.counters.rebinds, 1)
+  })
+
+  it('stays bound when nobody on it loses a right', async () => {
+    await using fixture = await startZmq()
+    using sub = await connected(fixture)
+    fixture.identities.remove('other-token')
+    fixture.identities.add('jenkins', 'jenkins-token', { subscribe: ['ci/**', 'more/**'] })
+    fixture.judge()
+    await fixture.publish('ci/app', 1)
+    assert.equal((await sub.next()).event.data, 1)
+    assert.equal(fixture.service.counters.rebinds, 0)
+  })
+})
