@@ -1,11 +1,11 @@
 import type { FastifyRequest } from 'fastify'
 import { BrokerError } from '../protocol/problem.ts'
 import { parseRequestTarget } from '../protocol/request-target.ts'
-import { type PresentedCredential, presentedCredential } from './credentials.ts'
-import { isForbiddenOrigin, type OriginRules } from './origin.ts'
+import { type PresentedCredential, presentedCredential } from './credentials/credentials.ts'
+import { isForbiddenOrigin, type OriginRules } from './credentials/origin.ts'
+import { containsToken } from './credentials/tokens.ts'
 import type { Principal } from './principal.ts'
-import type { Tickets, TicketUse } from './tickets.ts'
-import { containsToken } from './tokens.ts'
+import type { Tickets, TicketUse } from './tickets/tickets.ts'
 import type { UserDirectory } from './user-directory.ts'
 
 export interface IdentityDeps {

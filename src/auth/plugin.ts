@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { BrokerError } from '../protocol/problem.ts'
-import { addressSource } from './address-source.ts'
+import { addressSource } from './credentials/address-source.ts'
 import { type IdentityDeps, identifyRequest } from './identify-request.ts'
-import { parseTicketRequest } from './ticket-request.ts'
+import { parseTicketRequest } from './tickets/ticket-request.ts'
 import { whoAmI } from './who-am-i.ts'
 
 /**

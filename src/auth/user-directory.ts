@@ -1,14 +1,14 @@
 import { Buffer } from 'node:buffer'
 import { timingSafeEqual } from 'node:crypto'
 import { BrokerError } from '../protocol/problem.ts'
-import { addressSource } from './address-source.ts'
-import type { AdministratorToken } from './admin-token.ts'
-import { CompiledRights } from './compiled-rights.ts'
-import type { FailureThrottle } from './failure-throttle.ts'
-import { ADMIN_TOKEN_GRANTS } from './grants.ts'
+import { addressSource } from './credentials/address-source.ts'
+import type { AdministratorToken } from './credentials/admin-token.ts'
+import type { FailureThrottle } from './credentials/failure-throttle.ts'
+import { tokenHash } from './credentials/tokens.ts'
 import type { CredentialReference, Identities, Principal } from './principal.ts'
-import { tokenHash } from './tokens.ts'
-import type { OwnedCredential, UsersTable } from './users-table.ts'
+import { CompiledRights } from './rights/compiled-rights.ts'
+import { ADMIN_TOKEN_GRANTS } from './rights/grants.ts'
+import type { OwnedCredential, UsersTable } from './rights/users-table.ts'
 
 export interface UserDirectoryDeps {
   readonly adminToken: AdministratorToken

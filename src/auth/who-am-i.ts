@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
-import { CompiledRights } from './compiled-rights.ts'
-import type { Grant } from './grants.ts'
 import { ACTIONS, type Principal } from './principal.ts'
+import { CompiledRights } from './rights/compiled-rights.ts'
+import type { Grant } from './rights/grants.ts'
 
 const GrantAnswer = Type.Object({
   effect: Type.Enum(['allow', 'deny']),

@@ -1,6 +1,6 @@
-import type { OwnFlags } from '../gateway/settings-arguments.ts'
-import { type CommandSettings, loadSettings } from '../gateway/settings-command-line.ts'
-import { SETTING_ROWS } from '../gateway/settings-schema.ts'
+import type { OwnFlags } from '../gateway/settings/settings-arguments.ts'
+import { type CommandSettings, loadSettings } from '../gateway/settings/settings-command-line.ts'
+import { SETTING_ROWS } from '../gateway/settings/settings-schema.ts'
 import { UsageError } from './usage-error.ts'
 
 /**

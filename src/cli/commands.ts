@@ -10,54 +10,54 @@ export interface CommandEntry {
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   serve: {
     summary: 'run the broker',
-    load: async () => (await import('./serve.ts')).serve,
+    load: async () => (await import('./commands/serve.ts')).serve,
   },
   publish: {
     summary: 'publish an event, or many',
-    load: async () => (await import('./publish.ts')).publish,
+    load: async () => (await import('./commands/publish.ts')).publish,
   },
   subscribe: {
     summary: 'print events as they come',
-    load: async () => (await import('./subscribe.ts')).subscribe,
+    load: async () => (await import('./commands/subscribe.ts')).subscribe,
   },
   put: {
     summary: 'store a file',
-    load: async () => (await import('./put.ts')).put,
+    load: async () => (await import('./commands/put.ts')).put,
   },
   get: {
     summary: 'collect a file',
-    load: async () => (await import('./get.ts')).get,
+    load: async () => (await import('./commands/get.ts')).get,
   },
   ls: {
     summary: 'list a directory',
-    load: async () => (await import('./ls.ts')).ls,
+    load: async () => (await import('./commands/ls.ts')).ls,
   },
   rm: {
     summary: 'delete a file, or a directory',
-    load: async () => (await import('./rm.ts')).rm,
+    load: async () => (await import('./commands/rm.ts')).rm,
   },
   'token create': {
     summary: 'make a token for a user',
-    load: async () => (await import('./token-create.ts')).tokenCreate,
+    load: async () => (await import('./commands/token-create.ts')).tokenCreate,
   },
   'token revoke': {
     summary: 'remove a token from the users file',
-    load: async () => (await import('./token-revoke.ts')).tokenRevoke,
+    load: async () => (await import('./commands/token-revoke.ts')).tokenRevoke,
   },
   'users check': {
     summary: 'validate a users file',
-    load: async () => (await import('./users-check.ts')).usersCheck,
+    load: async () => (await import('./commands/users-check.ts')).usersCheck,
   },
   check: {
     summary: 'tell what a user may do, and which grant decides',
-    load: async () => (await import('./check.ts')).check,
+    load: async () => (await import('./commands/check.ts')).check,
   },
   config: {
     summary: 'print the settings in force',
-    load: async () => (await import('./config.ts')).config,
+    load: async () => (await import('./commands/config.ts')).config,
   },
   nginx: {
     summary: 'write a configuration of Nginx for this broker',
-    load: async () => (await import('./nginx.ts')).nginx,
+    load: async () => (await import('./commands/nginx.ts')).nginx,
   },
 }

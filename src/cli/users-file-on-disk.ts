@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { chown, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { adminTokenPath } from '../auth/admin-token.ts'
-import { parseUsersFile } from '../auth/parse-users-file.ts'
-import type { UsersFile } from '../auth/users-file.ts'
+import { adminTokenPath } from '../auth/credentials/admin-token.ts'
+import { parseUsersFile } from '../auth/users-file/parse-users-file.ts'
+import type { UsersFile } from '../auth/users-file/users-file.ts'
 import { describeFault } from './describe-failure.ts'
 import { describeSystemError } from './describe-system-error.ts'
 

@@ -1,4 +1,4 @@
-import type { Settings } from '../gateway/settings.ts'
+import type { Settings } from '../gateway/settings/settings.ts'
 import type { OptionTable, OptionValues } from './command.ts'
 import { commandSettings } from './command-settings.ts'
 

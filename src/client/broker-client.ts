@@ -1,6 +1,6 @@
 import { type BrokerClientOptions, connectionOf } from './connection.ts'
-import { EventsClient } from './events-client.ts'
-import { FilesClient } from './files-client.ts'
+import { EventsClient } from './events/events-client.ts'
+import { FilesClient } from './files/files-client.ts'
 
 /**
  * A broker as seen by a program in Node or in a browser.

@@ -1,6 +1,6 @@
 import { BrokerError } from '../protocol/problem.ts'
-import { backoffMs } from './backoff.ts'
-import type { WebSocketConstructor } from './web-socket-like.ts'
+import type { WebSocketConstructor } from './events/web-socket-like.ts'
+import { backoffMs } from './http/backoff.ts'
 
 export interface BrokerClientOptions {
   /** Where the broker is, e.g. `https://broker.example` or `https://example.org/broker`. */

@@ -4,9 +4,9 @@
  */
 export { BrokerError, PROBLEMS, type ProblemCode, type ProblemFields } from '../protocol/problem.ts'
 export { BrokerClient } from './broker-client.ts'
-export { type BrokerEvent, EVENTS_MISSED, type MissedEvents } from './broker-event.ts'
 export type { BrokerClientOptions } from './connection.ts'
-export type { EventSubscription } from './event-subscription.ts'
+export { type BrokerEvent, EVENTS_MISSED, type MissedEvents } from './events/broker-event.ts'
+export type { EventSubscription } from './events/event-subscription.ts'
 export type {
   CallOptions,
   EventsClient,
@@ -15,10 +15,13 @@ export type {
   HistoryPageOptions,
   PublishAck,
   SubscribeOptions,
-} from './events-client.ts'
-export type { FileDownload } from './file-download.ts'
-export type { FileEntry } from './file-entry.ts'
-export type { FileInfo } from './file-info.ts'
+} from './events/events-client.ts'
+export { JsonText } from './events/json-text.ts'
+export type { EventAttributes, NewEvent } from './events/new-event.ts'
+export type { WebSocketConstructor, WebSocketLike } from './events/web-socket-like.ts'
+export type { FileDownload } from './files/file-download.ts'
+export type { FileEntry } from './files/file-entry.ts'
+export type { FileInfo } from './files/file-info.ts'
 export type {
   ConditionOptions,
   FileOptions,
@@ -27,9 +30,6 @@ export type {
   ListOptions,
   PutOptions,
   StoredFile,
-} from './files-client.ts'
-export { JsonText } from './json-text.ts'
-export { NetworkError } from './network-error.ts'
-export type { EventAttributes, NewEvent } from './new-event.ts'
-export type { UploadContent, UploadProgress } from './upload-body.ts'
-export type { WebSocketConstructor, WebSocketLike } from './web-socket-like.ts'
+} from './files/files-client.ts'
+export type { UploadContent, UploadProgress } from './files/upload-body.ts'
+export { NetworkError } from './http/network-error.ts'

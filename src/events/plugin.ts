@@ -1,13 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { BrokerError } from '../protocol/problem.ts'
-import { admitSubscriber } from './admission.ts'
-import { httpPage } from './http-page.ts'
-import { httpPublish, judgeRoute } from './http-publish.ts'
-import { httpLines, httpServerSentEvents } from './http-stream.ts'
-import { MAX_BATCH_BYTES } from './publish-body.ts'
-import { readStreamRequest } from './stream-request.ts'
-import { type SessionServices, WebSocketSession } from './websocket-session.ts'
-import { serveWebSocketStream } from './websocket-stream.ts'
+import { admitSubscriber } from './delivery/admission.ts'
+import { httpPage } from './http/http-page.ts'
+import { httpLines, httpServerSentEvents } from './http/http-stream.ts'
+import { readStreamRequest } from './http/stream-request.ts'
+import { httpPublish, judgeRoute } from './publish/http-publish.ts'
+import { MAX_BATCH_BYTES } from './publish/publish-body.ts'
+import { type SessionServices, WebSocketSession } from './websocket/websocket-session.ts'
+import { serveWebSocketStream } from './websocket/websocket-stream.ts'
 
 /** The HTTP and WebSocket doors of events: `/events`, `/events/*`, `/ws`. */
 export async function eventsPlugin(app: FastifyInstance, services: SessionServices): Promise<void> {

@@ -1,7 +1,7 @@
 import type { FilePath } from '../protocol/file-path.ts'
-import { entityTagOf } from './entity-tag.ts'
 import type { ChangeOrigin, FileChange } from './file-change.ts'
-import type { IndexEntry } from './file-index.ts'
+import type { IndexEntry } from './index/file-index.ts'
+import { entityTagOf } from './store/entity-tag.ts'
 
 /** What only some changes carry. */
 export type ChangeDetails = Pick<FileChange, 'movedFrom' | 'movedTo' | 'errors'>

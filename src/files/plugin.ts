@@ -1,12 +1,12 @@
 import multipart from '@fastify/multipart'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BrokerError } from '../protocol/problem.ts'
-import { deleteDirectory, deleteOne } from './delete-files.ts'
-import { parseFileName, parseFileTarget } from './file-target.ts'
-import { type GetFileDeps, getFile } from './get-file.ts'
-import { getListing } from './get-listing.ts'
-import { postFiles } from './post-files.ts'
-import { putFile, type UploadDeps } from './put-file.ts'
+import { deleteDirectory, deleteOne } from './http/delete-files.ts'
+import { parseFileName, parseFileTarget } from './http/file-target.ts'
+import { type GetFileDeps, getFile } from './http/get-file.ts'
+import { getListing } from './http/get-listing.ts'
+import { postFiles } from './http/post-files.ts'
+import { putFile, type UploadDeps } from './http/put-file.ts'
 
 export interface FilesPluginDeps extends GetFileDeps, UploadDeps {}
 

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { EventLog } from '../events/event-log.ts'
+import type { EventLog } from '../events/log/event-log.ts'
 
 export interface MetricsDeps {
   readonly version: string

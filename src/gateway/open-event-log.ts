@@ -2,12 +2,12 @@ import { randomInt } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Database, type Statement } from '../database/database.ts'
-import type { EventLog } from '../events/event-log.ts'
-import { MemoryEventLog } from '../events/memory-event-log.ts'
-import { SqliteEventLog } from '../events/sqlite-event-log.ts'
-import type { TellChanges } from '../files/file-index.ts'
+import type { EventLog } from '../events/log/event-log.ts'
+import { MemoryEventLog } from '../events/log/memory-event-log.ts'
+import { SqliteEventLog } from '../events/log/sqlite-event-log.ts'
+import type { TellChanges } from '../files/index/file-index.ts'
 import { tellInTransaction, tellThroughOutbox } from './joins.ts'
-import type { Settings } from './settings.ts'
+import type { Settings } from './settings/settings.ts'
 
 /** The log, the database that holds the file index, and how a change of a file gets from one to the other. */
 export interface OpenLog {

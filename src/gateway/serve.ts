@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { createGateway, type Gateway } from './create-gateway.ts'
 import { createLogger } from './logger.ts'
-import type { Settings } from './settings.ts'
+import type { Settings } from './settings/settings.ts'
 import { UsersFileRefused } from './users-in-force.ts'
 
 /** How long clients are given to leave, one after the other. */

@@ -1,17 +1,21 @@
 import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
-import { AdminTokenFile, adminTokenPath, createAdminToken } from '../auth/admin-token.ts'
-import { hasUsableAdministrator } from '../auth/administrators.ts'
-import { FailureThrottle } from '../auth/failure-throttle.ts'
-import { readUsersFile } from '../auth/read-users-file.ts'
-import { openTicketKey } from '../auth/ticket-key.ts'
-import { Tickets } from '../auth/tickets.ts'
+import {
+  AdminTokenFile,
+  adminTokenPath,
+  createAdminToken,
+} from '../auth/credentials/admin-token.ts'
+import { FailureThrottle } from '../auth/credentials/failure-throttle.ts'
+import { UsersTable } from '../auth/rights/users-table.ts'
+import { openTicketKey } from '../auth/tickets/ticket-key.ts'
+import { Tickets } from '../auth/tickets/tickets.ts'
 import { UserDirectory } from '../auth/user-directory.ts'
-import type { UsersFault } from '../auth/users-fault.ts'
-import type { UsersFile } from '../auth/users-file.ts'
-import { shrinkFault } from '../auth/users-shrink.ts'
-import { UsersTable } from '../auth/users-table.ts'
+import { hasUsableAdministrator } from '../auth/users-file/administrators.ts'
+import { readUsersFile } from '../auth/users-file/read-users-file.ts'
+import type { UsersFault } from '../auth/users-file/users-fault.ts'
+import type { UsersFile } from '../auth/users-file/users-file.ts'
+import { shrinkFault } from '../auth/users-file/users-shrink.ts'
 import type { ContentValidator } from '../files/content-validator.ts'
 import type { FilePath } from '../protocol/file-path.ts'
 

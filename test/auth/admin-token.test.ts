@@ -3,9 +3,13 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { AdminTokenFile, adminTokenPath, createAdminToken } from '../../src/auth/admin-token.ts'
-import { openTicketKey } from '../../src/auth/ticket-key.ts'
-import { hasTokenChecksum, tokenHash } from '../../src/auth/tokens.ts'
+import {
+  AdminTokenFile,
+  adminTokenPath,
+  createAdminToken,
+} from '../../src/auth/credentials/admin-token.ts'
+import { hasTokenChecksum, tokenHash } from '../../src/auth/credentials/tokens.ts'
+import { openTicketKey } from '../../src/auth/tickets/ticket-key.ts'
 
 async function temporaryDirectory(): Promise<AsyncDisposable & { readonly path: string }> {
   const path = await mkdtemp(join(tmpdir(), 'broker-'))

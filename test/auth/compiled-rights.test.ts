@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { CompiledRights } from '../../src/auth/compiled-rights.ts'
-import type { Grant } from '../../src/auth/grants.ts'
-import type { GrantKind } from '../../src/auth/users-file.ts'
+import { CompiledRights } from '../../src/auth/rights/compiled-rights.ts'
+import type { Grant } from '../../src/auth/rights/grants.ts'
+import type { GrantKind } from '../../src/auth/users-file/users-file.ts'
 import { tableOf, USERS_XML } from './users-fixture.ts'
 
 /** All names of up to four segments of these letters, of which patterns use the first two. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { presentedCredential } from '../../src/auth/credentials.ts'
+import { presentedCredential } from '../../src/auth/credentials/credentials.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 
 const TOKEN = 'dbk_0123456789abcdefghijklmnopqrstuvwxyz'

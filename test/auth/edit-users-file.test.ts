@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { addToken, removeToken, tokenElement } from '../../src/auth/edit-users-file.ts'
+import { addToken, removeToken, tokenElement } from '../../src/auth/users-file/edit-users-file.ts'
 import { fileOf, parseText, SECRETS, USERS_XML, usersXml } from './users-fixture.ts'
 
 const TOKEN = { id: 'new-1', sha256: '5'.repeat(64) }

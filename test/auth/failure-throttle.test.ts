@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addressSource } from '../../src/auth/address-source.ts'
-import { FailureThrottle } from '../../src/auth/failure-throttle.ts'
+import { addressSource } from '../../src/auth/credentials/address-source.ts'
+import { FailureThrottle } from '../../src/auth/credentials/failure-throttle.ts'
 
 function throttleAt(options: { maxSources?: number } = {}) {
   const clock = { ms: 1_000_000 }

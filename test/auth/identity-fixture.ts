@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import type { AdministratorToken } from '../../src/auth/admin-token.ts'
-import { FailureThrottle } from '../../src/auth/failure-throttle.ts'
-import { Tickets } from '../../src/auth/tickets.ts'
-import { tokenHash } from '../../src/auth/tokens.ts'
+import type { AdministratorToken } from '../../src/auth/credentials/admin-token.ts'
+import { FailureThrottle } from '../../src/auth/credentials/failure-throttle.ts'
+import { tokenHash } from '../../src/auth/credentials/tokens.ts'
+import { Tickets } from '../../src/auth/tickets/tickets.ts'
 import { UserDirectory } from '../../src/auth/user-directory.ts'
 import { NOW_MS, tableOf, USERS_XML } from './users-fixture.ts'
 

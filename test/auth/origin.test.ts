@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isForbiddenOrigin, type OriginFacts, type OriginRules } from '../../src/auth/origin.ts'
+import {
+  isForbiddenOrigin,
+  type OriginFacts,
+  type OriginRules,
+} from '../../src/auth/credentials/origin.ts'
 
 const NOBODY: OriginRules = { allowed: [] }
 const HOST = 'broker.example:8080'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { parseUsersFile } from '../../src/auth/parse-users-file.ts'
+import { parseUsersFile } from '../../src/auth/users-file/parse-users-file.ts'
 import {
   CERTIFICATE,
   CURVE_KEY,

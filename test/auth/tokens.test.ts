@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
-import { containsToken, createToken, hasTokenChecksum, tokenHash } from '../../src/auth/tokens.ts'
+import {
+  containsToken,
+  createToken,
+  hasTokenChecksum,
+  tokenHash,
+} from '../../src/auth/credentials/tokens.ts'
 
 test('a new token has the published form and a right checksum', () => {
   const tokens = Array.from({ length: 500 }, createToken)

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is how patterns of a users file are written
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { tokenHash } from '../../src/auth/tokens.ts'
+import { tokenHash } from '../../src/auth/credentials/tokens.ts'
 import { ADMIN_SECRET, identityFixture } from './identity-fixture.ts'
 import { CERTIFICATE, CURVE_KEY, SECRETS, tableOf, USERS_XML, usersXml } from './users-fixture.ts'
 

@@ -1,8 +1,8 @@
-import { parseUsersFile } from '../../src/auth/parse-users-file.ts'
-import { tokenHash } from '../../src/auth/tokens.ts'
-import type { UsersFault } from '../../src/auth/users-fault.ts'
-import type { UsersFile } from '../../src/auth/users-file.ts'
-import { UsersTable } from '../../src/auth/users-table.ts'
+import { tokenHash } from '../../src/auth/credentials/tokens.ts'
+import { UsersTable } from '../../src/auth/rights/users-table.ts'
+import { parseUsersFile } from '../../src/auth/users-file/parse-users-file.ts'
+import type { UsersFault } from '../../src/auth/users-file/users-fault.ts'
+import type { UsersFile } from '../../src/auth/users-file/users-file.ts'
 
 /** A moment after which some credentials of the fixture have expired: 2026-11-20T10:00:00Z. */
 export const NOW_MS = Date.UTC(2026, 10, 20, 10)

@@ -1,10 +1,10 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is how patterns of a users file are written
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readUsersFile } from '../../src/auth/read-users-file.ts'
-import { tokenHash } from '../../src/auth/tokens.ts'
-import { shrinkFault } from '../../src/auth/users-shrink.ts'
-import { UsersTable } from '../../src/auth/users-table.ts'
+import { tokenHash } from '../../src/auth/credentials/tokens.ts'
+import { UsersTable } from '../../src/auth/rights/users-table.ts'
+import { readUsersFile } from '../../src/auth/users-file/read-users-file.ts'
+import { shrinkFault } from '../../src/auth/users-file/users-shrink.ts'
 import {
   CERTIFICATE,
   CURVE_KEY,

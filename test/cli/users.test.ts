@@ -13,8 +13,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { hasTokenChecksum, tokenHash } from '../../src/auth/tokens.ts'
-import { expiryOf } from '../../src/cli/token-create.ts'
+import { hasTokenChecksum, tokenHash } from '../../src/auth/credentials/tokens.ts'
+import { expiryOf } from '../../src/cli/commands/token-create.ts'
 import { runBroker } from './broker-process.ts'
 
 const USERS = `<?xml version="1.0" encoding="UTF-8"?>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { backoffMs } from '../../src/client/backoff.ts'
+import { backoffMs } from '../../src/client/http/backoff.ts'
 
 test('the longest wait doubles from 250 ms to 30 s', () => {
   const longest = [1, 2, 3, 4, 8, 50].map((attempt) => backoffMs(attempt, () => 1))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { finalProblemOfClose } from '../../src/client/close-verdict.ts'
+import { finalProblemOfClose } from '../../src/client/events/close-verdict.ts'
 import { CLOSE_CODES, RECONNECTABLE } from '../../src/protocol/close-codes.ts'
 
 test('every close code of the protocol is final unless it is reconnectable', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { reprDigest, statedSha256 } from '../../src/client/content-digest.ts'
+import { reprDigest, statedSha256 } from '../../src/client/files/content-digest.ts'
 
 test('a digest is stated and read back, from Repr-Digest and from the ETag', () => {
   fc.assert(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { EventBuffer } from '../../src/client/event-buffer.ts'
+import { EventBuffer } from '../../src/client/events/event-buffer.ts'
 
 test('items come out in the order they went in, whoever was first', async () => {
   await fc.assert(

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { JsonText } from '../../src/client/json-text.ts'
-import { encodeEvent } from '../../src/client/new-event.ts'
+import { JsonText } from '../../src/client/events/json-text.ts'
+import { encodeEvent } from '../../src/client/events/new-event.ts'
 
 test('an event has an id of its own, a type, and its data as JSON', () => {
   const event = JSON.parse(encodeEvent({ topic: 'a', data: { x: 1 } }))

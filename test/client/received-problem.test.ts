@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { problemOf, problemOfResponse } from '../../src/client/received-problem.ts'
+import { problemOf, problemOfResponse } from '../../src/client/http/received-problem.ts'
 import { BrokerError, isProblemCode, PROBLEMS, toProblem } from '../../src/protocol/problem.ts'
 
 for (const code of Object.keys(PROBLEMS).filter(isProblemCode)) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { directoryUrl, fileUrl, filterUrl, topicUrl } from '../../src/client/resource-url.ts'
+import { directoryUrl, fileUrl, filterUrl, topicUrl } from '../../src/client/http/resource-url.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 import { parseRequestTarget } from '../../src/protocol/request-target.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseRetryAfter } from '../../src/client/retry-after.ts'
+import { parseRetryAfter } from '../../src/client/http/retry-after.ts'
 
 const nowMs = Date.parse('2026-11-20T10:00:00Z')
 

@@ -7,7 +7,7 @@ const NODE_ONLY =
 
 test('the SDK and what it imports use nothing that only Node has', () => {
   const cwd = new URL('../../src', import.meta.url)
-  const files = globSync('{client,protocol}/*.ts', { cwd })
+  const files = globSync('{client,protocol}/**/*.ts', { cwd })
   assert.ok(files.length > 20)
   for (const file of files) {
     const text = readFileSync(new URL(`../../src/${file}`, import.meta.url), 'utf8')

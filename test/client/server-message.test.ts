@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { parseServerMessage } from '../../src/client/server-message.ts'
+import { parseServerMessage } from '../../src/client/events/server-message.ts'
 
 test('nothing that is received makes it throw', () => {
   const op = fc.constantFrom('welcome', 'ok', 'error', 'position', 'expiring', 'closing', 'x')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { EventLog, StoredEvent } from '../../src/events/event-log.ts'
-import type { HistoryBudget } from '../../src/events/history-budget.ts'
+import type { EventLog, StoredEvent } from '../../src/events/log/event-log.ts'
+import type { HistoryBudget } from '../../src/events/log/history-budget.ts'
 import { dataOf, draft, filters, readAll } from '../support/events.ts'
 
 export interface EventLogFixture {

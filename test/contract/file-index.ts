@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { FileChange } from '../../src/files/file-change.ts'
-import type { FileIndex, IndexEntry, UploadIntent } from '../../src/files/file-index.ts'
+import type { FileIndex, IndexEntry, UploadIntent } from '../../src/files/index/file-index.ts'
 import { type FilePath, parseFilePath } from '../../src/protocol/file-path.ts'
 
 export interface IndexUnderTest extends AsyncDisposable {

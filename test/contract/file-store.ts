@@ -2,15 +2,15 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import type { ContentValidator } from '../../src/files/content-validator.ts'
-import { entityTagOf } from '../../src/files/entity-tag.ts'
 import type { FileChange } from '../../src/files/file-change.ts'
+import { entityTagOf } from '../../src/files/store/entity-tag.ts'
 import type {
   CommittedFile,
   FileStore,
   ListOptions,
   StagedFile,
   WriteGuard,
-} from '../../src/files/file-store.ts'
+} from '../../src/files/store/file-store.ts'
 import type { FilePath } from '../../src/protocol/file-path.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 import { pathOf } from './file-index.ts'

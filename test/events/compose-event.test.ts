@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { composeEvent, type PublishContext } from '../../src/events/compose-event.ts'
-import type { EventInput } from '../../src/events/event-input.ts'
-import { storeEvent } from '../../src/events/stored-event.ts'
+import { storeEvent } from '../../src/events/log/stored-event.ts'
+import { composeEvent, type PublishContext } from '../../src/events/publish/compose-event.ts'
+import type { EventInput } from '../../src/events/publish/event-input.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 import type { Topic } from '../../src/protocol/topic.ts'
 

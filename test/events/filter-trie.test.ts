@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { FilterTrie } from '../../src/events/filter-trie.ts'
+import { FilterTrie } from '../../src/events/delivery/filter-trie.ts'
 import type { Topic } from '../../src/protocol/topic.ts'
 import { filterMatches, type TopicFilter } from '../../src/protocol/topic-filter.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { elementsOf, membersOf, withoutMembers } from '../../src/events/json-members.ts'
+import { elementsOf, membersOf, withoutMembers } from '../../src/events/publish/json-members.ts'
 
 /** JSON text of a value with random space between its tokens. */
 const spaced = fc

@@ -1,4 +1,4 @@
-import { MemoryEventLog } from '../../src/events/memory-event-log.ts'
+import { MemoryEventLog } from '../../src/events/log/memory-event-log.ts'
 import { testEventLog } from '../contract/event-log.ts'
 
 testEventLog('MemoryEventLog', {

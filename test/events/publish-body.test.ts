@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { MAX_BATCH_EVENTS, readPublishBody } from '../../src/events/publish-body.ts'
+import { MAX_BATCH_EVENTS, readPublishBody } from '../../src/events/publish/publish-body.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 
 function read(headers: Record<string, string>, body: string | Buffer) {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Context } from 'zeromq'
-import { type ZapRequest, ZmqAuthentication } from '../../src/events/zmq-authentication.ts'
-import { bindSubscribeSocket } from '../../src/events/zmq-bound-socket.ts'
-import { Sub } from './zmq-clients.ts'
+import { type ZapRequest, ZmqAuthentication } from '../../src/events/zmq/zmq-authentication.ts'
+import { bindSubscribeSocket } from '../../src/events/zmq/zmq-bound-socket.ts'
 import { FakeLogger } from './zmq-fixture.ts'
+import { RawPeer } from './zmq-raw-peer.ts'
 
 /** A socket of the domain `known` and the authentication that it asks. */
 async function start() {
@@ -22,15 +22,13 @@ async function start() {
   return {
     authentication,
     logger,
-    client: () => new Sub(socket.lastEndpoint ?? '', { user: 'u', token: 't' }),
+    logIn: () => RawPeer.logIn(socket.lastEndpoint ?? '', 'u', 't'),
     async [Symbol.asyncDispose]() {
       socket.close()
       await authentication.close()
     },
   }
 }
-
-const OUTCOMES = ['handshake', 'handshake:error:auth']
 
 describe('the authentication', () => {
   it('lets in whom the judge of the domain lets in', async () => {
@@ -40,8 +38,7 @@ describe('the authentication', () => {
       requests.push(request)
       return 'admitted'
     })
-    using client = fixture.client()
-    assert.equal(await client.connect(...OUTCOMES), 'handshake')
+    assert.equal(await fixture.logIn(), 'WELCOME')
     assert.equal(requests.length, 1)
     assert.equal(requests[0]?.mechanism, 'PLAIN')
     assert.equal(requests[0]?.address, '127.0.0.1')
@@ -50,12 +47,10 @@ describe('the authentication', () => {
 
   it('refuses a domain that nobody has registered, or no longer', async () => {
     await using fixture = await start()
-    using first = fixture.client()
-    assert.equal(await first.connect(...OUTCOMES), 'handshake:error:auth')
+    assert.equal(await fixture.logIn(), 'ERROR 400')
     const registration = fixture.authentication.register('known', () => 'admitted')
     registration[Symbol.dispose]()
-    using second = fixture.client()
-    assert.equal(await second.connect(...OUTCOMES), 'handshake:error:auth')
+    assert.equal(await fixture.logIn(), 'ERROR 400')
   })
 
   it('outlives a judge that fails, and lets nobody in by it', async () => {
@@ -67,23 +62,17 @@ describe('the authentication', () => {
       () => 'admitted' as const,
     ]
     fixture.authentication.register('known', () => (answers.shift() ?? assert.fail)())
-    using unlucky = fixture.client()
-    const outcome = unlucky.connect(...OUTCOMES)
+    void fixture.logIn().catch(() => {})
     const { fields } = await fixture.logger.line('events.zmq.authentication')
     assert.match(String(fields['err']), /broken/)
-    using lucky = fixture.client()
-    assert.equal(await lucky.connect(...OUTCOMES), 'handshake')
-    unlucky.socket.close()
-    await outcome.catch(() => {})
+    assert.equal(await fixture.logIn(), 'WELCOME')
   })
 
   it('answers many who come at once', async () => {
     await using fixture = await start()
     fixture.authentication.register('known', () => 'admitted')
-    const clients = Array.from({ length: 50 }, () => fixture.client())
-    const outcomes = await Promise.all(clients.map((client) => client.connect(...OUTCOMES)))
-    assert.ok(outcomes.every((outcome) => outcome === 'handshake'))
-    for (const client of clients) client[Symbol.dispose]()
+    const answers = await Promise.all(Array.from({ length: 50 }, () => fixture.logIn()))
+    assert.ok(answers.every((answer) => answer === 'WELCOME'))
   })
 })
 

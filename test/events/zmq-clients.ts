@@ -56,7 +56,7 @@ export function request(endpoint: string): Peer {
   return new Peer(new Request({ linger: 0 }), endpoint)
 }
 
-/** A SUB socket and what happens on its connection. */
+/** A SUB socket that subscribes to everything. */
 export class Sub implements Disposable {
   readonly socket: Subscriber
 
@@ -67,22 +67,7 @@ export class Sub implements Disposable {
         : { plainUsername: credentials.user, plainPassword: credentials.token }
     this.socket = new Subscriber({ linger: 0, reconnectInterval: 10, ...plain })
     this.socket.subscribe('')
-    this.#endpoint = endpoint
-  }
-
-  readonly #endpoint: string
-
-  /** Connects and resolves with the first of `types` that happens. */
-  async connect(...types: string[]): Promise<string> {
-    this.socket.connect(this.#endpoint)
-    return this.happens(...types)
-  }
-
-  async happens(...types: string[]): Promise<string> {
-    for (;;) {
-      const { type } = await this.socket.events.receive()
-      if (types.includes(type)) return type
-    }
+    this.socket.connect(endpoint)
   }
 
   /** The topic and event of the next message. */

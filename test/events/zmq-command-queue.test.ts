@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ZmqCommandQueue } from '../../src/events/zmq-command-queue.ts'
-import { ZmqIntake } from '../../src/events/zmq-intake.ts'
+import { ZmqCommandQueue } from '../../src/events/zmq/zmq-command-queue.ts'
+import { ZmqIntake } from '../../src/events/zmq/zmq-intake.ts'
 
 const MEBIBYTE = 1024 * 1024
 

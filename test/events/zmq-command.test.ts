@@ -6,7 +6,7 @@ import {
   readZmqCommand,
   type ZmqCommand,
   type ZmqEnvelope,
-} from '../../src/events/zmq-command.ts'
+} from '../../src/events/zmq/zmq-command.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 
 function frames(...parts: (string | Uint8Array)[]): Buffer[] {

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import type { Identities, Principal, Rights } from '../../src/auth/principal.ts'
-import { Connections } from '../../src/events/connections.ts'
-import { Delivery } from '../../src/events/delivery.ts'
-import type { EventLog } from '../../src/events/event-log.ts'
-import { MemoryEventLog } from '../../src/events/memory-event-log.ts'
-import { Publisher } from '../../src/events/publisher.ts'
-import { type ZmqAddresses, ZmqService } from '../../src/events/zmq-service.ts'
+import { Connections } from '../../src/events/delivery/connections.ts'
+import { Delivery } from '../../src/events/delivery/delivery.ts'
+import type { EventLog } from '../../src/events/log/event-log.ts'
+import { MemoryEventLog } from '../../src/events/log/memory-event-log.ts'
+import { Publisher } from '../../src/events/publish/publisher.ts'
+import { type ZmqAddresses, ZmqService } from '../../src/events/zmq/zmq-service.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 import {
   patternCovers,

@@ -27,8 +27,8 @@ const OPENINGS: readonly Buffer[] = [
 async function assertServes(fixture: Fixture): Promise<void> {
   using peer = dealer(fixture.session)
   assert.equal((await peer.ask('PUBLISH', JENKINS.token, 'ci/app', '1')).verb, 'OK')
-  using sub = new Sub(fixture.subscribe, JENKINS)
-  assert.equal(await sub.connect('handshake', 'handshake:error:auth'), 'handshake')
+  const { user, token } = JENKINS
+  assert.equal(await RawPeer.logIn(fixture.subscribe, user, token), 'WELCOME')
   assert.deepEqual(
     fixture.logger.lines.filter(({ level }) => level === 'error'),
     [],
@@ -59,7 +59,6 @@ describe('a subscriber that forges frames', () => {
   it('cannot make it seem that the others have left', async () => {
     await using fixture = await startZmq()
     using sub = new Sub(fixture.subscribe, JENKINS)
-    await sub.connect('handshake')
     using forger = await RawPeer.subscriber(fixture.subscribe, JENKINS.user, JENKINS.token)
     let isServed = false
     const first = sub.next().then(() => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type Sender, ZmqOutbox } from '../../src/events/zmq-outbox.ts'
+import { type Sender, ZmqOutbox } from '../../src/events/zmq/zmq-outbox.ts'
 
 const ROUTE = Buffer.from('peer')
 

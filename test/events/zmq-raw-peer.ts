@@ -1,37 +1,45 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
-/** Speaks ZMTP 3.0 with PLAIN by hand, to send what no library would. @see ZeroMQ RFC 23, RFC 24 */
+/**
+ * Speaks ZMTP 3.0 with PLAIN by hand: to send what no library would, and to see how a handshake ends (the
+ * monitors of zeromq.js may leave the thread that closes sockets waiting for ever). @see ZeroMQ RFC 23, 24
+ */
 export class RawPeer implements Disposable {
   readonly #socket: Socket
+  readonly #closed: Promise<unknown>
+  #received: Buffer = Buffer.alloc(0)
 
   private constructor(socket: Socket) {
     this.#socket = socket
+    this.#closed = once(socket, 'close')
+    // A reset is followed by the close, which is what counts.
+    socket.on('error', () => {})
+    socket.on('data', (chunk: Buffer) => {
+      this.#received = Buffer.concat([this.#received, chunk])
+    })
   }
 
   static async connect(endpoint: string): Promise<RawPeer> {
     const { hostname, port } = new URL(endpoint)
     const socket = connect(Number(port), hostname)
-    socket.on('error', () => {})
+    const peer = new RawPeer(socket)
     await once(socket, 'connect')
-    return new RawPeer(socket)
+    return peer
   }
 
   /** Connects as a SUB socket that is let in. */
   static async subscriber(endpoint: string, user: string, token: string): Promise<RawPeer> {
     const peer = await RawPeer.connect(endpoint)
-    peer.write(greeting('PLAIN'))
-    await peer.#received(64)
-    peer.write(command('HELLO', short(user), short(token)))
-    await peer.#received(1)
+    const answer = await peer.#logIn(user, token)
+    if (answer !== 'WELCOME') throw new Error(`not let in: ${answer}`)
     peer.write(command('INITIATE', short('Socket-Type'), long('SUB')))
-    await peer.#received(1)
+    await peer.#take(2)
     return peer
   }
 
   get isClosed(): Promise<unknown> {
-    this.#socket.resume()
-    return this.#socket.closed ? Promise.resolve() : once(this.#socket, 'close')
+    return this.#closed
   }
 
   write(bytes: Buffer): void {
@@ -47,11 +55,28 @@ export class RawPeer implements Disposable {
     this.#socket.destroy()
   }
 
-  async #received(count: number): Promise<void> {
-    for (let size = 0; size < count; ) {
-      const [chunk] = await once(this.#socket, 'data')
-      size += chunk.length
-    }
+  async #logIn(user: string, token: string): Promise<string> {
+    this.write(greeting('PLAIN'))
+    await this.#take(64)
+    this.write(command('HELLO', short(user), short(token)))
+    const [, size = 0] = await this.#take(2)
+    const body = (await this.#take(size)).toString('latin1')
+    if (body.includes('ERROR')) return `ERROR ${body.slice(-3)}`
+    return body.includes('WELCOME') ? 'WELCOME' : body
+  }
+
+  /** The next `count` bytes that come. */
+  async #take(count: number): Promise<Buffer> {
+    while (this.#received.length < count) await once(this.#socket, 'data')
+    const taken = this.#received.subarray(0, count)
+    this.#received = this.#received.subarray(count)
+    return taken
+  }
+
+  /** What the server answers to a user name and a token: `WELCOME` or `ERROR` and a status. */
+  static async logIn(endpoint: string, user: string, token: string): Promise<string> {
+    using peer = await RawPeer.connect(endpoint)
+    return await peer.#logIn(user, token)
   }
 }
 

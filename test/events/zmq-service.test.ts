@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { describe, it } from 'node:test'
 import type { TopicFilter } from '../../src/protocol/topic-filter.ts'
-import { dealer, Sub } from './zmq-clients.ts'
+import { dealer } from './zmq-clients.ts'
 import { LOOPBACK, startZmq } from './zmq-fixture.ts'
+import { RawPeer } from './zmq-raw-peer.ts'
 
 describe('the ZeroMQ service', () => {
   it('opens, closes and opens again at the same ports', async () => {
@@ -40,10 +41,8 @@ describe('the ZeroMQ service', () => {
     await using first = await startZmq()
     await using second = await startZmq()
     second.identities.add('only', 'only-token', { subscribe: ['**'] })
-    using here = new Sub(second.subscribe, { user: 'only', token: 'only-token' })
-    assert.equal(await here.connect('handshake', 'handshake:error:auth'), 'handshake')
-    using there = new Sub(first.subscribe, { user: 'only', token: 'only-token' })
-    assert.equal(await there.connect('handshake', 'handshake:error:auth'), 'handshake:error:auth')
+    assert.equal(await RawPeer.logIn(second.subscribe, 'only', 'only-token'), 'WELCOME')
+    assert.equal(await RawPeer.logIn(first.subscribe, 'only', 'only-token'), 'ERROR 400')
   })
 
   it('judges each endpoint by its own filter', async () => {
@@ -57,11 +56,8 @@ describe('the ZeroMQ service', () => {
       session: [],
     })
     const [ci = '', other = ''] = fixture.service.subscribeEndpoints
-    const jenkins = { user: 'jenkins', token: 'jenkins-token' }
-    using allowed = new Sub(ci, jenkins)
-    assert.equal(await allowed.connect('handshake', 'handshake:error:auth'), 'handshake')
-    using refused = new Sub(other, jenkins)
-    assert.equal(await refused.connect('handshake', 'handshake:error:auth'), 'handshake:error:auth')
+    assert.equal(await RawPeer.logIn(ci, 'jenkins', 'jenkins-token'), 'WELCOME')
+    assert.equal(await RawPeer.logIn(other, 'jenkins', 'jenkins-token'), 'ERROR 400')
   })
 
   it('is off without endpoints', async () => {

@@ -5,6 +5,7 @@ import { Dealer, XSubscriber } from 'zeromq'
 import type { TopicFilter } from '../../src/protocol/topic-filter.ts'
 import { Sub } from './zmq-clients.ts'
 import { ALL, type Fixture, startZmq } from './zmq-fixture.ts'
+import { greeting, RawPeer } from './zmq-raw-peer.ts'
 
 const JENKINS = { user: 'jenkins', token: 'jenkins-token' }
 
@@ -32,7 +33,6 @@ async function isServed({ publish }: Fixture, sub: Sub): Promise<void> {
 
 async function connected(fixture: Fixture, credentials = JENKINS): Promise<Sub> {
   const sub = new Sub(fixture.subscribe, credentials)
-  assert.equal(await sub.connect('handshake', 'handshake:error:auth'), 'handshake')
   await isServed(fixture, sub)
   return sub
 }
@@ -100,8 +100,7 @@ describe('a subscribe endpoint', () => {
       ['nobody', 'nothing', 'CREDENTIAL_INVALID'],
       ['other', 'other-token', 'FORBIDDEN'],
     ] as const) {
-      using sub = new Sub(fixture.subscribe, { user, token })
-      assert.equal(await sub.connect('handshake', 'handshake:error:auth'), 'handshake:error:auth')
+      assert.equal(await RawPeer.logIn(fixture.subscribe, user, token), 'ERROR 400')
       const fields = fixture.logger.lines.at(-1)?.fields
       assert.deepEqual(fields, {
         event: 'events.zmq.refused',
@@ -119,8 +118,8 @@ describe('a subscribe endpoint', () => {
   it('asks for the right to list where files are told', async () => {
     await using fixture = await startZmq(EVERYTHING)
     fixture.identities.add('watcher', 'watcher-token', { subscribe: ['**'] })
-    using sub = new Sub(fixture.subscribe, { user: 'watcher', token: 'watcher-token' })
-    assert.equal(await sub.connect('handshake', 'handshake:error:auth'), 'handshake:error:auth')
+    const answer = await RawPeer.logIn(fixture.subscribe, 'watcher', 'watcher-token')
+    assert.equal(answer, 'ERROR 400')
     const { fields } = await fixture.logger.line('events.zmq.refused')
     assert.equal(fields['missing'], 'list **')
   })
@@ -129,24 +128,26 @@ describe('a subscribe endpoint', () => {
     await using fixture = await startZmq()
     fixture.identities.throttled.add('zmq:jenkins')
     using sub = new Sub(fixture.subscribe, JENKINS)
-    await sub.connect('disconnect')
+    const { fields } = await fixture.logger.line('events.zmq.refused')
+    assert.equal(fields['code'], 'TOO_MANY_REQUESTS')
     fixture.identities.throttled.clear()
-    await sub.happens('handshake')
     await isServed(fixture, sub)
   })
 
   it('keeps a token that was sent as user name out of the log', async () => {
     await using fixture = await startZmq()
     const token = `dbk_${'a'.repeat(36)}`
-    using sub = new Sub(fixture.subscribe, { user: token, token })
-    await sub.connect('handshake:error:auth')
+    assert.equal(await RawPeer.logIn(fixture.subscribe, token, token), 'ERROR 400')
+    assert.equal(fixture.service.counters.refusedConnections, 1)
     assert.ok(!JSON.stringify(fixture.logger.lines).includes(token))
   })
 
   it('serves nobody who comes without PLAIN, and lives on', async () => {
     await using fixture = await startZmq()
     using anonymous = new Sub(fixture.subscribe, null)
-    await anonymous.connect('disconnect', 'handshake:error:protocol', 'handshake:error:other')
+    using raw = await RawPeer.connect(fixture.subscribe)
+    raw.write(greeting('NULL'))
+    await raw.isClosed
     using sub = await connected(fixture)
     await fixture.publish('ci/app', 1)
     assert.equal((await sub.next()).event.data, 1)
@@ -209,9 +210,9 @@ describe('a subscribe endpoint', () => {
     fixture.identities.remove('jenkins-token')
     fixture.judge()
     await fixture.publish('ci/app', 'secret')
-    assert.equal(await stays.happens('handshake', 'handshake:error:auth'), 'handshake')
-    assert.equal(await gone.happens('handshake', 'handshake:error:auth'), 'handshake:error:auth')
     await isServed(fixture, stays)
+    const refused = await fixture.logger.line('events.zmq.refused')
+    assert.equal(refused.fields['user'], 'jenkins')
     gone.socket.receiveTimeout = 0
     for (;;) {
       const frames = await gone.socket.receive().catch(() => undefined)
@@ -226,19 +227,18 @@ describe('a subscribe endpoint', () => {
 
   it('is bound anew when a grant is narrowed', async () => {
     await using fixture = await startZmq()
-    using sub = await connected(fixture)
+    using _ = await connected(fixture)
     fixture.identities.add('jenkins', 'jenkins-token', { subscribe: ['ci/app'] })
     fixture.judge()
-    assert.equal(await sub.happens('handshake', 'handshake:error:auth'), 'handshake:error:auth')
+    const { fields } = await fixture.logger.line('events.zmq.refused')
+    assert.equal(fields['missing'], 'subscribe ci/**')
   })
 
   it('is bound anew when a token expires', async () => {
     await using fixture = await startZmq()
     fixture.identities.add('jenkins', 'short', ALL, Date.now() + 500)
-    using sub = new Sub(fixture.subscribe, { user: 'jenkins', token: 'short' })
-    assert.equal(await sub.connect('handshake', 'handshake:error:auth'), 'handshake')
-    fixture.identities.remove('short')
-    assert.equal(await sub.happens('handshake', 'handshake:error:auth'), 'handshake:error:auth')
+    using peer = await RawPeer.subscriber(fixture.subscribe, 'jenkins', 'short')
+    await peer.isClosed
     assert.equal(fixture.service.counters.rebinds, 1)
   })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { preferredType } from '../../src/files/accept.ts'
+import { preferredType } from '../../src/files/http/accept.ts'
 
 const OFFERED = ['application/json', 'text/html', 'application/x-ndjson'] as const
 

@@ -7,7 +7,7 @@ import {
   MAX_RANGES,
   parseRange,
   rangeApplies,
-} from '../../src/files/byte-range.ts'
+} from '../../src/files/http/byte-range.ts'
 
 const ROWS: readonly (readonly [string | undefined, unknown])[] = [
   [undefined, 'whole'],

@@ -6,7 +6,7 @@ import {
   evaluateConditions,
   parseConditions,
   type Validators,
-} from '../../src/files/conditions.ts'
+} from '../../src/files/http/conditions.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 
 const T = Date.parse('2026-05-05T10:00:00.900Z')

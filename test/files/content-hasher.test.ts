@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { ContentHasher, digestsOf } from '../../src/files/content-hasher.ts'
+import { ContentHasher, digestsOf } from '../../src/files/uploads/content-hasher.ts'
 
 const BOTH = ['sha-256', 'sha-512'] as const
 

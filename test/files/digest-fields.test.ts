@@ -6,7 +6,7 @@ import {
   formatReprDigest,
   parseDigestFields,
   verifyDigests,
-} from '../../src/files/digest-fields.ts'
+} from '../../src/files/http/digest-fields.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 
 function base64(bytes: Uint8Array, algorithm = 'sha256'): string {

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { ContentReader, FileLook, HashedContent } from '../../src/files/content-reader.ts'
 import type { Fingerprint } from '../../src/files/fingerprint.ts'
+import type {
+  ContentReader,
+  FileLook,
+  HashedContent,
+} from '../../src/files/watch/content-reader.ts'
 import type { FilePath } from '../../src/protocol/file-path.ts'
 
 interface FakeFile {

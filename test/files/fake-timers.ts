@@ -1,4 +1,4 @@
-import type { Timers } from '../../src/files/watch-timers.ts'
+import type { Timers } from '../../src/files/watch/watch-timers.ts'
 
 /** Time that passes when a test says so. */
 export class FakeTimers implements Timers {

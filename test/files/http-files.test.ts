@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
-import { entityTagOf } from '../../src/files/entity-tag.ts'
-import { MemoryFileStore } from '../../src/files/memory-file-store.ts'
+import { entityTagOf } from '../../src/files/store/entity-tag.ts'
+import { MemoryFileStore } from '../../src/files/store/memory-file-store.ts'
 import { type StoreUnderTest, sha256 } from '../contract/file-store.ts'
 import {
   EVERYTHING,

@@ -1,4 +1,4 @@
-import { MemoryFileStore } from '../../src/files/memory-file-store.ts'
+import { MemoryFileStore } from '../../src/files/store/memory-file-store.ts'
 import { fileStoreContract } from '../contract/file-store.ts'
 import { MemoryTeller } from './support-index.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Outstanding } from '../../src/files/outstanding.ts'
+import { Outstanding } from '../../src/files/watch/outstanding.ts'
 
 /** Whether `promise` has settled by the end of this turn. */
 async function isSettled(promise: Promise<void>): Promise<boolean> {

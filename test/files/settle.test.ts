@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Fingerprint } from '../../src/files/fingerprint.ts'
-import { type PathHint, Settle } from '../../src/files/settle.ts'
+import { type PathHint, Settle } from '../../src/files/watch/settle.ts'
 import type { FilePath } from '../../src/protocol/file-path.ts'
 import { FakeTimers } from './fake-timers.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { storageFault } from '../../src/files/storage-fault.ts'
+import { storageFault } from '../../src/files/store/storage-fault.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 
 const ROWS = {

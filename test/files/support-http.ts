@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Action, Principal, Rights } from '../../src/auth/principal.ts'
-import type { FileStore } from '../../src/files/file-store.ts'
 import { type FilesPluginDeps, filesPlugin } from '../../src/files/plugin.ts'
+import type { FileStore } from '../../src/files/store/file-store.ts'
 import { toProblem } from '../../src/protocol/problem.ts'
 import { patternMatches, patternsOverlap } from '../../src/protocol/segment-pattern.ts'
 

@@ -1,8 +1,8 @@
 import { Database, type Statement } from '../../src/database/database.ts'
 import type { FileChange } from '../../src/files/file-change.ts'
-import type { TellChanges } from '../../src/files/file-index.ts'
-import { MemoryFileIndex } from '../../src/files/memory-file-index.ts'
-import { SqliteFileIndex } from '../../src/files/sqlite-file-index.ts'
+import type { TellChanges } from '../../src/files/index/file-index.ts'
+import { MemoryFileIndex } from '../../src/files/index/memory-file-index.ts'
+import { SqliteFileIndex } from '../../src/files/index/sqlite-file-index.ts'
 import type { IndexUnderTest } from '../contract/file-index.ts'
 
 /** Keeps what is told in memory. */

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Fingerprint } from '../../src/files/fingerprint.ts'
-import { MemoryFileIndex } from '../../src/files/memory-file-index.ts'
+import { MemoryFileIndex } from '../../src/files/index/memory-file-index.ts'
 import { comparePaths } from '../../src/files/path-order.ts'
-import { packFingerprints, type TreeBatch } from '../../src/files/tree-batch.ts'
-import { diffTree } from '../../src/files/tree-diff.ts'
+import { packFingerprints, type TreeBatch } from '../../src/files/watch/tree-batch.ts'
+import { diffTree } from '../../src/files/watch/tree-diff.ts'
 import type { FilePath } from '../../src/protocol/file-path.ts'
 
 type Files = ReadonlyMap<string, number>

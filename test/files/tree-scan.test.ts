@@ -7,10 +7,10 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Fingerprint, fingerprintOf } from '../../src/files/fingerprint.ts'
-import { packFingerprints, unpackFingerprint } from '../../src/files/tree-batch.ts'
-import { HIDDEN_NAMES, type TreeNameRules, TreeNames } from '../../src/files/tree-names.ts'
-import { TreeScan } from '../../src/files/tree-scan.ts'
-import { isHiddenName } from '../../src/files/volume.ts'
+import { isHiddenName } from '../../src/files/volumes/volume.ts'
+import { packFingerprints, unpackFingerprint } from '../../src/files/watch/tree-batch.ts'
+import { HIDDEN_NAMES, type TreeNameRules, TreeNames } from '../../src/files/watch/tree-names.ts'
+import { TreeScan } from '../../src/files/watch/tree-scan.ts'
 
 const RULES: TreeNameRules = { prefix: '', excluded: [], hidden: HIDDEN_NAMES }
 

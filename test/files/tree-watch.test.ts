@@ -4,10 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { HIDDEN_NAMES } from '../../src/files/tree-names.ts'
-import { TreeWatch } from '../../src/files/tree-watch.ts'
-import type { DirectoryEvents, DirectoryWatches } from '../../src/files/watch-directories.ts'
-import type { WatchCoverage, WatchHint, WatchSettings } from '../../src/files/watch-messages.ts'
+import { HIDDEN_NAMES } from '../../src/files/watch/tree-names.ts'
+import { TreeWatch } from '../../src/files/watch/tree-watch.ts'
+import type { DirectoryEvents, DirectoryWatches } from '../../src/files/watch/watch-directories.ts'
+import type {
+  WatchCoverage,
+  WatchHint,
+  WatchSettings,
+} from '../../src/files/watch/watch-messages.ts'
 
 /** Watches that report what a test says, and fail when a test says so. */
 class FakeWatches implements DirectoryWatches {

@@ -4,7 +4,7 @@ import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ChokidarDirectories } from '../../src/files/watch-directories.ts'
+import { ChokidarDirectories } from '../../src/files/watch/watch-directories.ts'
 
 /** Real watches below a directory of the test alone. */
 async function setUp() {

@@ -1,4 +1,4 @@
-import type { WatchLog } from '../../src/files/watch-log.ts'
+import type { WatchLog } from '../../src/files/watch/watch-log.ts'
 
 /** Keeps what is logged, by level. */
 export class RecordedLog implements WatchLog {

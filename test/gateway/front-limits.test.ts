@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
-import { DEFAULT_LIMITS } from '../../src/gateway/front-options.ts'
+import { DEFAULT_LIMITS } from '../../src/gateway/front/front-options.ts'
 import { addressOf, answerOf, assertProblem, Front } from '../support/front.ts'
 import { freePort, NGINX_MISSING } from '../support/nginx.ts'
 

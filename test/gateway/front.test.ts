@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { renderFront, writeFront } from '../../src/gateway/front.ts'
-import { volumesDirectory } from '../../src/gateway/front-options.ts'
+import { renderFront, writeFront } from '../../src/gateway/front/front.ts'
+import { volumesDirectory } from '../../src/gateway/front/front-options.ts'
 import {
   FRONT_FLAGS,
   type FrontRequest,
   parseFrontRequest,
   readProxySecret,
-} from '../../src/gateway/front-request.ts'
-import { parseSettings } from '../../src/gateway/settings.ts'
-import { parseArguments } from '../../src/gateway/settings-arguments.ts'
+} from '../../src/gateway/front/front-request.ts'
+import { parseSettings } from '../../src/gateway/settings/settings.ts'
+import { parseArguments } from '../../src/gateway/settings/settings-arguments.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 

@@ -4,24 +4,28 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { parseSettings, type Settings, type SettingsSource } from '../../src/gateway/settings.ts'
-import { parseArguments } from '../../src/gateway/settings-arguments.ts'
-import { loadSettings } from '../../src/gateway/settings-command-line.ts'
+import {
+  parseSettings,
+  type Settings,
+  type SettingsSource,
+} from '../../src/gateway/settings/settings.ts'
+import { parseArguments } from '../../src/gateway/settings/settings-arguments.ts'
+import { loadSettings } from '../../src/gateway/settings/settings-command-line.ts'
 import {
   describeSettings,
   settingsAsJson,
   settingsAsText,
-} from '../../src/gateway/settings-description.ts'
-import { editDistance, nearestName } from '../../src/gateway/settings-nearest-name.ts'
-import { configurationPage } from '../../src/gateway/settings-page.ts'
-import { SETTING_ROWS } from '../../src/gateway/settings-schema.ts'
+} from '../../src/gateway/settings/settings-description.ts'
+import { editDistance, nearestName } from '../../src/gateway/settings/settings-nearest-name.ts'
+import { configurationPage } from '../../src/gateway/settings/settings-page.ts'
+import { SETTING_ROWS } from '../../src/gateway/settings/settings-schema.ts'
 import {
   formatDuration,
   formatSize,
   parseDuration,
   parseSize,
-} from '../../src/gateway/settings-units.ts'
-import { UsageError } from '../../src/gateway/settings-usage-error.ts'
+} from '../../src/gateway/settings/settings-units.ts'
+import { UsageError } from '../../src/gateway/settings/settings-usage-error.ts'
 
 const CWD = '/srv/here'
 

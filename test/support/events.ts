@@ -1,4 +1,4 @@
-import type { EventDraft, EventLog, StoredEvent } from '../../src/events/event-log.ts'
+import type { EventDraft, EventLog, StoredEvent } from '../../src/events/log/event-log.ts'
 import type { Topic } from '../../src/protocol/topic.ts'
 import type { TopicFilter } from '../../src/protocol/topic-filter.ts'
 

@@ -9,8 +9,8 @@ import http, {
 import type { AddressInfo, Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { writeFront } from '../../src/gateway/front.ts'
-import { DEFAULT_LIMITS, type FrontOptions } from '../../src/gateway/front-options.ts'
+import { writeFront } from '../../src/gateway/front/front.ts'
+import { DEFAULT_LIMITS, type FrontOptions } from '../../src/gateway/front/front-options.ts'
 import { freePort, startNginx } from './nginx.ts'
 
 export const SECRET = 'a-secret-of-the-proxy'

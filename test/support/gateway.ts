@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { createGateway, type Gateway } from '../../src/gateway/create-gateway.ts'
-import { parseSettings } from '../../src/gateway/settings.ts'
-import type { SettingKey } from '../../src/gateway/settings-schema.ts'
+import { parseSettings } from '../../src/gateway/settings/settings.ts'
+import type { SettingKey } from '../../src/gateway/settings/settings-schema.ts'
 
 /** Users of the tests and their tokens, beside the administrator. */
 export const TOKENS = {

@@ -1,7 +1,7 @@
-import type { Batch } from '../../src/events/batch.ts'
-import { NDJSON_ENCODING } from '../../src/events/encoding.ts'
-import type { StoredEvent } from '../../src/events/event-log.ts'
-import type { Sink } from '../../src/events/sink.ts'
+import type { Batch } from '../../src/events/delivery/batch.ts'
+import { NDJSON_ENCODING } from '../../src/events/delivery/encoding.ts'
+import type { Sink } from '../../src/events/delivery/sink.ts'
+import type { StoredEvent } from '../../src/events/log/event-log.ts'
 import type { CloseReason } from '../../src/protocol/close-codes.ts'
 
 /** A socket that a test fills and empties by hand. */

@@ -1,0 +1,67 @@
+import { ACTIONS, type Action } from '../../auth/principal.ts'
+import type { CompiledRights, Decision } from '../../auth/rights/compiled-rights.ts'
+import { UsersTable } from '../../auth/rights/users-table.ts'
+import { parseFilePath } from '../../protocol/file-path.ts'
+import { BrokerError } from '../../protocol/problem.ts'
+import { parseTopic } from '../../protocol/topic.ts'
+import { defineCommand } from '../command.ts'
+import { EXIT_CODES } from '../exit-code.ts'
+import { UsageError } from '../usage-error.ts'
+import { readUsersFileOnDisk } from '../users-file-on-disk.ts'
+import { localSettings, USERS_OPTION } from '../users-file-option.ts'
+
+const ANONYMOUS = 'anonymous'
+
+export const check = defineCommand({
+  usage: 'broker check USER ACTION [RESOURCE]',
+  summary: 'Tells whether a user may do something by the users file, and which grant decides.',
+  details: `ACTION is publish or subscribe on a topic, list, read, create, replace or delete on a path,
+administer or observe without RESOURCE. USER may be anonymous. Exit code 0 is allowed, 3 denied.`,
+  options: {
+    json: { type: 'boolean', help: 'print {allowed, user, action, resource, grant}' },
+    ...USERS_OPTION,
+  },
+  positionals: [2, 3],
+  async run({ options, positionals }, terminal) {
+    const [user = '', word = '', resource] = positionals
+    const action = ACTIONS.find((one) => one === word)
+    if (action === undefined) throw new UsageError(`ACTION is one of ${ACTIONS.join(', ')}`)
+    const name = resourceOf(action, resource)
+    const settings = await localSettings(options, terminal.env)
+    const { users } = await readUsersFileOnDisk(settings.users)
+    const decision = rightsOf(new UsersTable(users), user).explain(action, name)
+    const { allowed, grant = null } = decision
+    const answer = { allowed, user, action, resource: name ?? null, grant }
+    await terminal.output.line(options.json ? JSON.stringify(answer) : describeDecision(decision))
+    return allowed ? EXIT_CODES.ok : EXIT_CODES.denied
+  },
+})
+
+function rightsOf(table: UsersTable, user: string): CompiledRights {
+  const rights = table.rightsOf(user)
+  if (rights !== undefined) return rights
+  if (user === ANONYMOUS) return table.anonymousRights
+  throw new BrokerError('NOT_FOUND', `there is no user ${user}`)
+}
+
+/** @throws {UsageError} when the resource is none that the action could be done on */
+function resourceOf(action: Action, text: string | undefined): string | undefined {
+  if (action === 'administer' || action === 'observe') {
+    if (text !== undefined) throw new UsageError(`${action} is about the broker, not ${text}`)
+    return undefined
+  }
+  const isTopic = action === 'publish' || action === 'subscribe'
+  if (text === undefined) throw new UsageError(`${action} needs a ${isTopic ? 'topic' : 'path'}`)
+  const parsed = isTopic ? parseTopic(text) : parseFilePath(text)
+  if (!parsed.ok) throw new UsageError(parsed.error)
+  return parsed.value
+}
+
+export function describeDecision({ allowed, grant }: Decision): string {
+  if (grant === undefined) return 'denied: no grant allows it'
+  const { effect, actions, kind, pattern, source, line } = grant
+  const about = kind === 'broker' ? '' : ` ${kind}="${pattern}"`
+  const place = `${source.kind} ${source.name}, line ${line}`
+  const verdict = allowed ? 'allowed' : 'denied'
+  return `${verdict}: <${effect} actions="${actions.join(' ')}"${about}/> (${place})`
+}

@@ -1,0 +1,35 @@
+import { formatPosition, type Since } from '../../protocol/position.ts'
+import type { TopicFilter } from '../../protocol/topic-filter.ts'
+import { type EventLog, isOfLog, type StoredEvent } from '../log/event-log.ts'
+import { composeGap } from './gap.ts'
+
+/** From where a subscriber is served, and what it must be told first. */
+export interface ResumePoint {
+  /** Everything kept after this offset follows. */
+  readonly start: number
+  /** What is trimmed through here is told, or was not asked for. */
+  readonly lossTold: number
+  /** `EVENTS MISSED`, when something after `since` is lost. */
+  readonly gap?: StoredEvent
+}
+
+/** Finds where `since` lies in the log. A position of another log, or beyond the head, starts all over. */
+export function resumePoint(
+  log: EventLog,
+  filters: readonly TopicFilter[],
+  since: Since,
+): ResumePoint {
+  if (since === 'latest') return { start: log.head, lossTold: log.head }
+  const lostFromStart = log.lossAfter(0, filters)?.through ?? 0
+  if (since === 'earliest') return { start: 0, lossTold: lostFromStart }
+  const asked = formatPosition(since.epoch, since.offset)
+  if (!isOfLog(since, log)) {
+    const data = { since: asked, resumed: formatPosition(log.epoch, 0), reason: 'epoch' as const }
+    return { start: 0, lossTold: lostFromStart, gap: composeGap(data, log.epoch, 0) }
+  }
+  const loss = log.lossAfter(since.offset, filters)
+  if (loss === undefined) return { start: since.offset, lossTold: since.offset }
+  const resumed = formatPosition(log.epoch, loss.resumed)
+  const gap = composeGap({ since: asked, resumed, reason: 'trimmed' }, log.epoch, loss.resumed)
+  return { start: loss.resumed, lossTold: loss.through, gap }
+}

@@ -1,0 +1,297 @@
+import type { Principal } from '../../auth/principal.ts'
+import type { CloseReason } from '../../protocol/close-codes.ts'
+import { formatPosition, type Since } from '../../protocol/position.ts'
+import type { TopicFilter } from '../../protocol/topic-filter.ts'
+import type { EventLog, StoredEvent } from '../log/event-log.ts'
+import { TopicMatcher } from '../log/topic-matcher.ts'
+import { admitSubscriber } from './admission.ts'
+import { Batch } from './batch.ts'
+import type { Delivery } from './delivery.ts'
+import { composeGap } from './gap.ts'
+import { mayReceive } from './may-receive.ts'
+import { resumePoint } from './resume-point.ts'
+import type { Sink } from './sink.ts'
+
+/** A connection with more unsent bytes than this is served from the log, not from memory. */
+export const MAX_BACKLOG_BYTES = 1024 * 1024
+
+/** A stream that was sent nothing for this long is told its position. */
+export const QUIET_MS = 15_000
+
+/** A connection that takes not one byte for this long is ended. */
+const MAX_STALL_MS = 30_000
+
+/** Events of one read of the log: bounds how long one connection's replay keeps the loop. */
+const REPLAY_EVENTS = 500
+
+export interface StreamDeps {
+  readonly log: EventLog
+  readonly delivery: Delivery
+  readonly sink: Sink
+}
+
+/** Where a subscription starts. */
+export interface Subscribed {
+  /** Everything after it follows. */
+  readonly position: string
+  /** False when something between `since` and here is lost; `EVENTS MISSED` says why. */
+  readonly recovered: boolean
+}
+
+/** What a subscriber is told on the way. */
+export interface SubscribeProgress {
+  /** Before the first event of the replay. */
+  accepted?(subscribed: Subscribed): void
+  /** After the last one. */
+  replayed?(position: string): void
+}
+
+/**
+ * One connection's way through the log:
+ *
+ *     subscribe ──> replaying ──(at the head)──> live ──(backlog over the cap)──> replaying ...
+ *
+ * While replaying it reads the log at the pace of its socket; live it is one of an audience. An event is
+ * delivered once, in the order of the log, whatever filters it matches.
+ */
+export class Stream implements Disposable {
+  readonly #log: EventLog
+  readonly #delivery: Delivery
+  readonly #sink: Sink
+  #principal: Principal
+  /** Each filter with the offset after which it is served. */
+  readonly #filters = new Map<TopicFilter, number>()
+  /** While not live: everything that was asked for up to here has been delivered. */
+  #cursor: number
+  /** Losses up to here have been told. */
+  #lossTold = 0
+  /** While live. */
+  #membership: Disposable | undefined
+  /** Subscriptions and replays take turns. */
+  #turn: Promise<void> = Promise.resolve()
+  #isClosed = false
+  #lastWrite = performance.now()
+
+  constructor({ log, delivery, sink }: StreamDeps, principal: Principal) {
+    this.#log = log
+    this.#delivery = delivery
+    this.#sink = sink
+    this.#principal = principal
+    this.#cursor = log.head
+  }
+
+  get principal(): Principal {
+    return this.#principal
+  }
+
+  get filters(): ReadonlySet<TopicFilter> {
+    return new Set(this.#filters.keys())
+  }
+
+  /**
+   * Adds filters. What they ask for after `since` is replayed, unless an older filter delivered it; live
+   * events follow.
+   *
+   * @throws {BrokerError} `FORBIDDEN` or `UNAUTHENTICATED` when nothing of a filter may be received
+   */
+  async subscribe(
+    filters: readonly TopicFilter[],
+    since: Since,
+    progress: SubscribeProgress = {},
+  ): Promise<void> {
+    for (const filter of filters) admitSubscriber(this.#principal, filter)
+    await this.#inTurn(async () => {
+      this.#leave()
+      const head = this.#cursor
+      const start = this.#start(since, filters, progress)
+      const older = new Map(this.#filters)
+      for (const filter of filters) {
+        this.#filters.set(filter, Math.min(start, this.#filters.get(filter) ?? start))
+      }
+      await this.#replay(start, head, filters, older)
+      if (since !== 'latest') progress.replayed?.(this.#format(Math.max(head, start)))
+      await this.#catchUp()
+    })
+  }
+
+  async unsubscribe(filters: readonly TopicFilter[]): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#leave()
+      for (const filter of filters) this.#filters.delete(filter)
+      await this.#catchUp()
+    })
+  }
+
+  /** Judges the connection by the users table now in force; `undefined` when its credential is gone. */
+  judge(principal: Principal | undefined): void {
+    if (principal === undefined) {
+      this.#end('unauthenticated')
+      return
+    }
+    const { rights } = principal
+    const hasChanged = rights !== this.#principal.rights
+    this.#principal = principal
+    if (!hasChanged) return
+    if ([...this.#filters.keys()].every((filter) => rights.overlaps('subscribe', filter))) {
+      this.#leave()
+      void this.#inTurn(() => this.#catchUp())
+    } else {
+      this.#end('forbidden')
+    }
+  }
+
+  /** Tells the head to a client that is live, complete and was sent nothing for `quietMs`. */
+  tellPosition(quietMs: number): void {
+    if (this.#membership === undefined || performance.now() - this.#lastWrite < quietMs) return
+    this.#lastWrite = performance.now()
+    this.#sink.position(this.#format(this.#log.head))
+  }
+
+  /** Stops; the socket is its owner's to close. */
+  [Symbol.dispose](): void {
+    this.#isClosed = true
+    this.#leave()
+  }
+
+  #start(since: Since, filters: readonly TopicFilter[], progress: SubscribeProgress): number {
+    const { start, gap, lossTold } = resumePoint(this.#log, filters, since)
+    this.#lossTold = Math.max(this.#lossTold, lossTold)
+    progress.accepted?.({ position: this.#format(start), recovered: gap === undefined })
+    if (gap !== undefined) this.#send([gap], start)
+    return start
+  }
+
+  /** Delivers what `filters` ask for in (`from`, `to`], but not what `older` ones delivered. */
+  async #replay(
+    from: number,
+    to: number,
+    filters: readonly TopicFilter[],
+    older: ReadonlyMap<TopicFilter, number>,
+  ): Promise<void> {
+    const served = [...older].map(([filter, after]) => ({
+      after,
+      matcher: new TopicMatcher([filter]),
+    }))
+    const isNew = ({ offset, topic }: StoredEvent) =>
+      offset <= to && !served.some(({ after, matcher }) => offset > after && matcher.matches(topic))
+    for (let at = from; at < to && !this.#isClosed; ) {
+      const { events, through } = await this.#read(at, filters)
+      this.#write(events.filter(isNew), Math.min(through, to))
+      at = through
+      await this.#drained()
+    }
+  }
+
+  /** Reads on from the cursor until nothing is left to read, then goes live. */
+  async #catchUp(): Promise<void> {
+    const filters = [...this.#filters.keys()]
+    while (!this.#isClosed && this.#membership === undefined && filters.length > 0) {
+      await this.#drained()
+      // No turn of the loop lies between this look at the head and joining.
+      if (this.#cursor >= this.#log.head) return this.#join()
+      const { events, through } = await this.#read(this.#cursor, filters)
+      this.#write(events, through)
+      this.#cursor = through
+    }
+  }
+
+  /** Reads a stretch; what was trimmed away before it could be read is told. */
+  async #read(after: number, filters: readonly TopicFilter[]) {
+    const page = await this.#log.read({ after, filters, limit: REPLAY_EVENTS })
+    const loss = this.#log.lossAfter(after, filters)
+    if (loss !== undefined && loss.through > this.#lossTold) {
+      this.#lossTold = loss.through
+      if (this.#sink.isResumable) this.#end('slowConsumer')
+      else this.#send([this.#gap(after, loss.resumed)], loss.resumed)
+    }
+    return page
+  }
+
+  #gap(after: number, resumed: number): StoredEvent {
+    const data = {
+      since: this.#format(after),
+      resumed: this.#format(resumed),
+      reason: 'slow' as const,
+    }
+    return composeGap(data, this.#log.epoch, resumed)
+  }
+
+  #write(events: readonly StoredEvent[], through: number): void {
+    const { rights } = this.#principal
+    this.#send(
+      events.filter(({ topic }) => mayReceive(rights, topic)),
+      through,
+    )
+  }
+
+  #send(events: readonly StoredEvent[], through: number): void {
+    if (events.length === 0 || this.#isClosed) return
+    const { encoding } = this.#sink
+    this.#lastWrite = performance.now()
+    this.#sink.deliver(new Batch(events, through, { encoding, epoch: this.#log.epoch }))
+  }
+
+  /** Of an audience: what is new, or the moment to leave it. */
+  #deliver(batch: Batch): void {
+    if (this.#isClosed) return
+    if (this.#sink.backlogBytes > MAX_BACKLOG_BYTES) {
+      // This batch is not taken: the log has it when the socket is ready.
+      const membership = this.#membership
+      this.#membership = undefined
+      membership?.[Symbol.dispose]()
+      void this.#inTurn(() => this.#catchUp())
+      return
+    }
+    this.#cursor = batch.through
+    this.#lastWrite = performance.now()
+    this.#sink.deliver(batch)
+  }
+
+  #join(): void {
+    const interest = {
+      encoding: this.#sink.encoding,
+      rights: this.#principal.rights,
+      filters: [...this.#filters.keys()].sort(),
+    }
+    this.#membership = this.#delivery.join(interest, { deliver: (batch) => this.#deliver(batch) })
+  }
+
+  #leave(): void {
+    const membership = this.#membership
+    membership?.[Symbol.dispose]()
+    const wasLive = membership !== undefined && this.#membership === membership
+    this.#membership = undefined
+    // A member is complete when it has left, unless leaving showed that its socket is full.
+    if (wasLive || this.#filters.size === 0) this.#cursor = this.#log.head
+  }
+
+  /** Waits until the socket has taken what it was given; ends a connection that takes nothing. */
+  async #drained(): Promise<void> {
+    if (this.#isClosed || this.#sink.backlogBytes <= MAX_BACKLOG_BYTES / 2) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let before = this.#sink.backlogBytes
+    const timer = setInterval(() => {
+      const isStalled = this.#sink.backlogBytes >= before
+      before = this.#sink.backlogBytes
+      if (isStalled) this.#end('slowConsumer')
+    }, MAX_STALL_MS)
+    this.#sink.onceDrained(resolve)
+    await promise
+    clearInterval(timer)
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(() => (this.#isClosed ? undefined : work()))
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
+
+  #format(offset: number): string {
+    return formatPosition(this.#log.epoch, offset)
+  }
+
+  #end(reason: CloseReason): void {
+    this[Symbol.dispose]()
+    this.#sink.end(reason)
+  }
+}

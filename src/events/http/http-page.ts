@@ -1,0 +1,90 @@
+import type { FastifyRequest } from 'fastify'
+import type { Principal } from '../../auth/principal.ts'
+import { formatPosition } from '../../protocol/position.ts'
+import type { TopicFilter } from '../../protocol/topic-filter.ts'
+import { admitSubscriber } from '../delivery/admission.ts'
+import { mayReceive } from '../delivery/may-receive.ts'
+import { resumePoint } from '../delivery/resume-point.ts'
+import type { EventLog, StoredEvent } from '../log/event-log.ts'
+import { TopicMatcher } from '../log/topic-matcher.ts'
+import { readNumber, readStreamRequest } from './stream-request.ts'
+
+const MAX_WAIT_SECONDS = 60
+
+/** One page of history: `{position, complete, more, events}`. */
+export async function httpPage(log: EventLog, request: FastifyRequest): Promise<Buffer> {
+  const { filter, since = 'earliest', query } = readStreamRequest(request)
+  const limit = readNumber(query, 'limit', { fallback: 100, max: 1000 })
+  const waitSeconds = readNumber(query, 'wait', { fallback: 0, max: MAX_WAIT_SECONDS })
+  admitSubscriber(request.principal, filter)
+  const { start, gap } = resumePoint(log, [filter], since)
+  const read = () => readPage(log, request.principal, filter, start, limit)
+  let page = await read()
+  const isEmpty = page.events.length === 0 && gap === undefined && page.through === log.head
+  if (isEmpty && waitSeconds > 0) {
+    await nextEvent(log, request, filter, waitSeconds * 1000)
+    page = await read()
+  }
+  return render(log, page, gap)
+}
+
+interface Page {
+  readonly events: readonly StoredEvent[]
+  readonly through: number
+  readonly more: boolean
+}
+
+async function readPage(
+  log: EventLog,
+  { rights }: Principal,
+  filter: TopicFilter,
+  start: number,
+  limit: number,
+): Promise<Page> {
+  const events: StoredEvent[] = []
+  let through = start
+  while (through < log.head && events.length < limit) {
+    const page = await log.read({ after: through, filters: [filter], limit: limit - events.length })
+    events.push(...page.events.filter(({ topic }) => mayReceive(rights, topic)))
+    through = page.through
+  }
+  return { events, through, more: through < log.head && limit > 0 }
+}
+
+/** Resolves when something that `filter` asks for is committed, when time is up or the client is gone. */
+async function nextEvent(
+  log: EventLog,
+  { principal, raw }: FastifyRequest,
+  filter: TopicFilter,
+  waitMs: number,
+): Promise<void> {
+  const matcher = new TopicMatcher([filter])
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, waitMs)
+  raw.once('close', resolve)
+  using _subscription = log.onCommit((events) => {
+    const isWanted = ({ topic }: StoredEvent) =>
+      matcher.matches(topic) && mayReceive(principal.rights, topic)
+    if (events.some(isWanted)) resolve()
+  })
+  await promise
+  clearTimeout(timer)
+  raw.off('close', resolve)
+}
+
+/** Built by hand so that the bytes of the events pass unchanged. */
+function render(log: EventLog, page: Page, gap: StoredEvent | undefined): Buffer {
+  const events = gap === undefined ? page.events : [gap, ...page.events]
+  const head = {
+    position: formatPosition(log.epoch, page.through),
+    complete: gap === undefined,
+    more: page.more,
+  }
+  const parts: Buffer[] = [Buffer.from(`${JSON.stringify(head).slice(0, -1)},"events":[`)]
+  for (const [i, { json }] of events.entries()) {
+    if (i > 0) parts.push(Buffer.from(','))
+    parts.push(json)
+  }
+  parts.push(Buffer.from(']}\n'))
+  return Buffer.concat(parts)
+}

@@ -1,0 +1,201 @@
+import type { Database, Statement } from '../../database/database.ts'
+import { BrokerError } from '../../protocol/problem.ts'
+import type { Topic } from '../../protocol/topic.ts'
+import type { TopicFilter } from '../../protocol/topic-filter.ts'
+import { CommitListeners } from './commit-listeners.ts'
+import { DUPLICATE_WINDOW_MS } from './duplicates.ts'
+import type {
+  Ack,
+  EventDraft,
+  EventLog,
+  LogPage,
+  LogQuery,
+  Loss,
+  StoredEvent,
+} from './event-log.ts'
+import { EventRing } from './event-ring.ts'
+import { HistoryAccount, type HistoryBudget, lossOf } from './history-budget.ts'
+import { readRings } from './read-rings.ts'
+import { type Sequenced, Sequencer } from './sequencer.ts'
+import * as sql from './sqlite-event-rows.ts'
+import { familyOf, type HistoryFamily, storeEvent } from './stored-event.ts'
+import { TopicMatcher } from './topic-matcher.ts'
+
+export interface SqliteEventLogDeps {
+  /** Shared with the file index; the log does not close it. */
+  readonly database: Database
+  readonly budget: HistoryBudget
+  /** The epoch of a database that has none yet. */
+  readonly newEpoch: string
+  /** Milliseconds since the epoch. */
+  now(): number
+}
+
+/** What is kept in memory for those who lag a little. */
+const TAIL: HistoryBudget = { events: 20_000, bytes: 16 * 1024 * 1024, ageMs: Infinity }
+
+const TRIM_INTERVAL_MS = 30_000
+
+/** Bounds what one read of old events holds in memory. */
+const MAX_PAGE_BYTES = 4 * 1024 * 1024
+
+/**
+ * The durable log: one SQLite database. Appends wait for their transaction, which is shared by all that
+ * come together; readers that lag a little are served from memory.
+ */
+export class SqliteEventLog implements EventLog {
+  readonly #database: Database
+  readonly #now: () => number
+  readonly #sequencer: Sequencer
+  readonly #accounts: Record<HistoryFamily, HistoryAccount>
+  readonly #trimmed: Record<HistoryFamily, number>
+  readonly #tail: EventRing
+  readonly #listeners = new CommitListeners()
+  readonly #trimTimer: NodeJS.Timeout
+  #head: number
+
+  private constructor(deps: SqliteEventLogDeps, state: sql.LogState) {
+    this.#database = deps.database
+    this.#now = deps.now
+    this.#head = state.head
+    this.#sequencer = new Sequencer(state.epoch, state.head)
+    this.#trimmed = state.trimmed
+    this.#tail = new EventRing(TAIL, state.head)
+    this.#accounts = {
+      files: new HistoryAccount(deps.budget),
+      published: new HistoryAccount(deps.budget),
+    }
+    for (const { family, offset, size, time } of state.events) {
+      this.#accounts[family].add(offset, size, time)
+    }
+    for (const { identity, id, offset, topic, time } of state.identities) {
+      this.#sequencer.restore({ identity, id, topic }, offset, time)
+    }
+    this.#trimTimer = setInterval(() => this.#trim(), TRIM_INTERVAL_MS).unref()
+  }
+
+  /** Makes the tables when they are missing and takes up where the database left off. */
+  static async open(deps: SqliteEventLogDeps): Promise<SqliteEventLog> {
+    const log = new SqliteEventLog(deps, await sql.readState(deps))
+    log.#trim()
+    return log
+  }
+
+  get epoch(): string {
+    return this.#sequencer.epoch
+  }
+
+  get head(): number {
+    return this.#head
+  }
+
+  append(drafts: readonly EventDraft[]): Promise<readonly Ack[]> {
+    return this.appendWith(drafts, [])
+  }
+
+  /** Appends and runs `companions` in the same transaction: a file's row and its event. */
+  async appendWith(
+    drafts: readonly EventDraft[],
+    companions: readonly Statement[],
+  ): Promise<readonly Ack[]> {
+    const now = this.#now()
+    const sequenced = this.#sequencer.sequence(drafts, now)
+    try {
+      await this.#database.commit([...sql.insertions(sequenced.fresh, now), ...companions])
+    } catch (cause) {
+      this.#sequencer.forget(sequenced.fresh)
+      throw storageError(cause)
+    }
+    this.#committed(sequenced, now)
+    if (!this.#sequencer.allStand(drafts, sequenced.acks)) {
+      throw new BrokerError('STORAGE_FULL', 'the event that this one repeats could not be stored')
+    }
+    return sequenced.acks
+  }
+
+  read(query: LogQuery): LogPage | Promise<LogPage> {
+    if (query.after < this.#tail.trimmedThrough) return this.#readRows(query)
+    const isKept = ({ offset, topic }: StoredEvent) => offset > this.#trimmed[familyOf(topic)]
+    return readRings([this.#tail], query, this.#head, isKept)
+  }
+
+  lossAfter(after: number, filters: readonly TopicFilter[]): Loss | undefined {
+    return lossOf(this.#trimmed, after, filters)
+  }
+
+  onCommit(listener: (events: readonly StoredEvent[]) => void): Disposable {
+    return this.#listeners.add(listener)
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#trimTimer)
+    this.#listeners.clear()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #committed({ fresh }: Sequenced, now: number): void {
+    const events = fresh.map(({ event }) => event)
+    for (const event of events) {
+      this.#tail.push(event, now)
+      this.#accounts[familyOf(event.topic)].add(event.offset, event.json.length, now)
+      this.#head = event.offset
+    }
+    this.#listeners.tell(events)
+    this.#trim()
+  }
+
+  async #readRows(query: LogQuery): Promise<LogPage> {
+    // Everything committed by now is in the rows that the queries see.
+    const head = this.#head
+    const sizes = await this.#database.query<sql.SizeRow>(...sql.sizesOf(query, head))
+    const { through, isWhole } = firstBytes(sizes, MAX_PAGE_BYTES, query.limit)
+    const rows = await this.#database.query<sql.EventRow>(...sql.eventsOf(query, through))
+    const matcher = new TopicMatcher(query.filters)
+    const events = rows
+      .filter(({ topic }) => matcher.matches(topic as Topic))
+      .map(({ offset, topic, json }) => storeEvent(this.epoch, offset, topic as Topic, json))
+    return { events, through: Math.max(isWhole ? head : through, query.after) }
+  }
+
+  #trim(): void {
+    const now = this.#now()
+    const statements: Statement[] = []
+    for (const family of ['files', 'published'] as const) {
+      const through = this.#accounts[family].trim(now)
+      if (through === undefined) continue
+      this.#trimmed[family] = through
+      statements.push(...sql.trimming(family, through))
+    }
+    if (statements.length === 0) return
+    statements.push(...sql.forgetting(now - DUPLICATE_WINDOW_MS))
+    // What could not be dropped now is over the budget until the next start, and harms nobody.
+    this.#database.commit(statements).catch(() => {})
+  }
+}
+
+/** Up to which row at most `maxBytes` come together (one row at least), and whether that is all of them. */
+function firstBytes(
+  rows: readonly sql.SizeRow[],
+  maxBytes: number,
+  limit: number,
+): { through: number; isWhole: boolean } {
+  let bytes = 0
+  let through = 0
+  for (const { offset, size } of rows) {
+    bytes += size
+    if (bytes > maxBytes && through > 0) return { through, isWhole: false }
+    through = offset
+  }
+  return { through, isWhole: rows.length < limit }
+}
+
+function storageError(cause: unknown): Error {
+  const message = (cause as Error).message
+  if (/full|disk i\/o|readonly/i.test(message)) {
+    return new BrokerError('STORAGE_FULL', 'the event log cannot be written', { cause })
+  }
+  return new Error('the event log failed', { cause })
+}

@@ -1,0 +1,157 @@
+/** The tables of the durable log and the statements over them. */
+import type { Database, SqlValue, Statement } from '../../database/database.ts'
+import type { Topic } from '../../protocol/topic.ts'
+import { ALL_TOPICS, type TopicFilter } from '../../protocol/topic-filter.ts'
+import { DUPLICATE_WINDOW_MS } from './duplicates.ts'
+import type { LogQuery } from './event-log.ts'
+import type { SequencedEvent } from './sequencer.ts'
+import { familyOf, type HistoryFamily } from './stored-event.ts'
+
+/** The event's JSON without its position, which follows from the offset. */
+export interface EventRow {
+  readonly offset: number
+  readonly topic: string
+  readonly json: string
+}
+
+const TABLES = [
+  `CREATE TABLE IF NOT EXISTS events (
+     offset INTEGER PRIMARY KEY, topic TEXT NOT NULL, family TEXT NOT NULL, time INTEGER NOT NULL,
+     size INTEGER NOT NULL, user TEXT, json TEXT NOT NULL) STRICT`,
+  `CREATE INDEX IF NOT EXISTS events_by_family ON events (family, offset, size, time)`,
+  `CREATE TABLE IF NOT EXISTS identities (
+     identity TEXT PRIMARY KEY, id TEXT NOT NULL, offset INTEGER NOT NULL, topic TEXT NOT NULL,
+     time INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+  `CREATE INDEX IF NOT EXISTS identities_by_time ON identities (time)`,
+  `CREATE TABLE IF NOT EXISTS log (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID`,
+]
+
+const INSERT_EVENT =
+  'INSERT INTO events (offset, topic, family, time, size, user, json) VALUES (?, ?, ?, ?, ?, ?, ?)'
+const INSERT_IDENTITY =
+  'INSERT OR REPLACE INTO identities (identity, id, offset, topic, time) VALUES (?, ?, ?, ?, ?)'
+const SET = 'INSERT OR REPLACE INTO log (name, value) VALUES (?, ?)'
+
+export function insertions(events: readonly SequencedEvent[], now: number): Statement[] {
+  const rows: SqlValue[][] = []
+  const identities: SqlValue[][] = []
+  for (const { draft, event } of events) {
+    const { topic, user, json, identity, id } = draft
+    rows.push([event.offset, topic, familyOf(topic), now, event.json.length, user, json])
+    if (identity !== undefined) identities.push([identity, id, event.offset, topic, now])
+  }
+  return [
+    { sql: INSERT_EVENT, rows },
+    { sql: INSERT_IDENTITY, rows: identities },
+  ]
+}
+
+export function trimming(family: HistoryFamily, through: number): Statement[] {
+  return [
+    { sql: 'DELETE FROM events WHERE family = ? AND offset <= ?', rows: [[family, through]] },
+    { sql: SET, rows: [[`trimmed.${family}`, String(through)]] },
+  ]
+}
+
+export function forgetting(before: number): Statement[] {
+  return [{ sql: 'DELETE FROM identities WHERE time <= ?', rows: [[before]] }]
+}
+
+type Query = [text: string, values: SqlValue[]]
+
+export interface SizeRow {
+  readonly offset: number
+  readonly size: number
+}
+
+/** Offsets and sizes of the rows that `eventsOf` would return through `head`. */
+export function sizesOf({ filters, after, limit }: LogQuery, head: number): Query {
+  const { condition, values } = candidates(filters)
+  const where = `offset > ? AND offset <= ? ${condition}`
+  return [
+    `SELECT offset, size FROM events WHERE ${where} ORDER BY offset LIMIT ?`,
+    [after, head, ...values, limit],
+  ]
+}
+
+export function eventsOf({ filters, after }: LogQuery, through: number): Query {
+  const { condition, values } = candidates(filters)
+  const where = `offset > ? AND offset <= ? ${condition}`
+  return [
+    `SELECT offset, topic, json FROM events WHERE ${where} ORDER BY offset`,
+    [after, through, ...values],
+  ]
+}
+
+/**
+ * Picks rows by the part of each filter before its first wildcard: a row more may come than matches, and
+ * none less.
+ */
+function candidates(filters: readonly TopicFilter[]): { condition: string; values: SqlValue[] } {
+  const alternatives: string[] = []
+  const values: SqlValue[] = []
+  for (const filter of filters) {
+    const literal = literalPrefix(filter)
+    if (literal === '') return { condition: '', values: [] }
+    alternatives.push('topic = ?')
+    values.push(literal)
+    if (literal === filter) continue
+    // `0` is the character after `/`: every topic below the prefix.
+    alternatives.push('(topic >= ? AND topic < ?)')
+    values.push(`${literal}/`, `${literal}0`)
+  }
+  return { condition: `AND (${alternatives.join(' OR ')})`, values }
+}
+
+function literalPrefix(filter: TopicFilter): string {
+  const segments = filter.split('/')
+  const wildcard = segments.findIndex((segment) => segment === '*' || segment === ALL_TOPICS)
+  return (wildcard === -1 ? segments : segments.slice(0, wildcard)).join('/')
+}
+
+/** What a log takes up from. */
+export interface LogState {
+  readonly epoch: string
+  readonly head: number
+  readonly trimmed: Record<HistoryFamily, number>
+  readonly events: readonly { family: HistoryFamily; offset: number; size: number; time: number }[]
+  readonly identities: readonly {
+    identity: string
+    id: string
+    offset: number
+    topic: Topic
+    time: number
+  }[]
+}
+
+export async function readState(deps: {
+  readonly database: Database
+  readonly newEpoch: string
+  now(): number
+}): Promise<LogState> {
+  const { database, newEpoch, now } = deps
+  await database.commit(TABLES.map((text) => ({ sql: text, rows: [[]] })))
+  const names = await database.query<{ name: string; value: string }>('SELECT name, value FROM log')
+  const values = new Map(names.map(({ name, value }) => [name, value]))
+  const epoch = values.get('epoch') ?? newEpoch
+  if (!values.has('epoch')) await database.commit([{ sql: SET, rows: [['epoch', epoch]] }])
+  const trimmed = {
+    files: Number(values.get('trimmed.files') ?? 0),
+    published: Number(values.get('trimmed.published') ?? 0),
+  }
+  const events = await database.query<LogState['events'][number]>(
+    'SELECT family, offset, size, time FROM events INDEXED BY events_by_family ORDER BY family, offset',
+  )
+  const identities = await database.query<LogState['identities'][number]>(
+    'SELECT identity, id, offset, topic, time FROM identities WHERE time > ? ORDER BY time, offset',
+    [now() - DUPLICATE_WINDOW_MS],
+  )
+  const newest = events.reduce((head, { offset }) => Math.max(head, offset), 0)
+  return {
+    epoch,
+    head: Math.max(newest, trimmed.files, trimmed.published),
+    trimmed,
+    events,
+    identities,
+  }
+}

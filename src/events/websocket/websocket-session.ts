@@ -1,0 +1,206 @@
+import type { WebSocket } from '@fastify/websocket'
+import type { FastifyRequest } from 'fastify'
+import type { Identities, Principal } from '../../auth/principal.ts'
+import { formatPosition } from '../../protocol/position.ts'
+import { BrokerError, toProblem } from '../../protocol/problem.ts'
+import { QUIET_MS, Stream } from '../delivery/stream.ts'
+import type { StreamServices } from '../http/http-stream.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import {
+  type Command,
+  CommandFault,
+  type CommandId,
+  ProtocolFault,
+  readCommand,
+} from './websocket-command.ts'
+import { PING_INTERVAL_MS, WebSocketSink } from './websocket-sink.ts'
+
+export const SESSION_PROTOCOL = 'broker.v1.json'
+
+/** How long a connection without a credential may stay. */
+const AUTHENTICATION_MS = 10_000
+
+/** Most filters of one connection. */
+const MAX_FILTERS = 128
+
+/** Commands that may wait for their turn: a client that sends more without reading is cut off. */
+const MAX_WAITING_COMMANDS = 1024
+
+export interface SessionServices extends StreamServices {
+  readonly publisher: Publisher
+  readonly identities: Identities
+}
+
+type Reply = Readonly<Record<string, unknown>>
+
+/** One connection of the protocol `broker.v1.json` on `/ws`. */
+export class WebSocketSession {
+  readonly #services: SessionServices
+  readonly #sink: WebSocketSink
+  readonly #stream: Stream
+  readonly #address: string
+  readonly #log: FastifyRequest['log']
+  readonly #registration: Disposable
+  readonly #authenticationTimer: NodeJS.Timeout | undefined
+  #waiting = 0
+
+  constructor(services: SessionServices, webSocket: WebSocket, request: FastifyRequest) {
+    this.#services = services
+    this.#address = request.ip
+    this.#log = request.log
+    this.#sink = new WebSocketSink(webSocket, request.raw.socket, (position) =>
+      JSON.stringify({ op: 'position', position }),
+    )
+    const { log, delivery } = services
+    this.#stream = new Stream({ log, delivery, sink: this.#sink }, request.principal)
+    this.#registration = services.connections.add(this)
+    webSocket.on('message', (data, isBinary) => void this.#receive(String(data), isBinary))
+    webSocket.on('close', () => this.#dispose())
+    if (!isAdmitted(request.principal)) {
+      this.#authenticationTimer = setTimeout(() => {
+        if (!isAdmitted(this.principal)) this.#sink.end('authenticationTimeout')
+      }, AUTHENTICATION_MS)
+    }
+    this.#welcome()
+  }
+
+  get principal(): Principal {
+    return this.#stream.principal
+  }
+
+  judge(principal: Principal | undefined): void {
+    this.#stream.judge(principal)
+  }
+
+  tick(): void {
+    this.#sink.heartbeat()
+    this.#stream.tellPosition(QUIET_MS)
+  }
+
+  drain(retryAfterMs: number): void {
+    this.#sink.send({ op: 'closing', reason: 'restart', retryAfterMs })
+    this.#sink.end('serviceRestart')
+  }
+
+  #welcome(): void {
+    const { user } = this.principal
+    this.#sink.send({
+      op: 'welcome',
+      protocol: SESSION_PROTOCOL,
+      user,
+      ...(isAdmitted(this.principal) && { position: this.#head() }),
+      pingIntervalMs: PING_INTERVAL_MS,
+    })
+  }
+
+  async #receive(text: string, isBinary: boolean): Promise<void> {
+    this.#waiting += 1
+    try {
+      if (isBinary) throw new ProtocolFault('messages are text')
+      if (this.#waiting > MAX_WAITING_COMMANDS) {
+        this.#sink.end('tooMany', 'too many commands wait for their reply')
+        return
+      }
+      const command = readCommand(text)
+      await this.#answer(command)
+    } catch (error) {
+      if (error instanceof CommandFault) this.#fail(error.id, error.cause)
+      else if (error instanceof ProtocolFault) this.#sink.end('protocolError', error.message)
+      else this.#log.error({ event: 'events.session', err: error }, 'session failed')
+    } finally {
+      this.#waiting -= 1
+    }
+  }
+
+  async #answer(command: Command): Promise<void> {
+    const { id } = command
+    try {
+      switch (command.op) {
+        case 'auth':
+          return this.#authenticate(id, command.token)
+        case 'subscribe':
+          return await this.#subscribe(command)
+        case 'unsubscribe':
+          await this.#stream.unsubscribe(command.filters)
+          return this.#succeed(id, {})
+        case 'publish':
+          return this.#succeed(id, await this.#publish(command))
+        case 'ping':
+          return this.#succeed(id, { position: this.#head() })
+      }
+    } catch (error) {
+      this.#fail(id, error)
+    }
+  }
+
+  #authenticate(id: CommandId, token: string): void {
+    const before = this.principal
+    let principal: Principal
+    try {
+      principal = this.#services.identities.authenticate(token, this.#address)
+    } catch (error) {
+      this.#fail(id, error)
+      this.#sink.end('unauthenticated')
+      return
+    }
+    if (before.user !== null && before.user !== principal.user) {
+      this.#fail(id, new BrokerError('FORBIDDEN', 'this connection belongs to another user'))
+      this.#sink.end('forbidden')
+      return
+    }
+    clearTimeout(this.#authenticationTimer)
+    this.#stream.judge(principal)
+    const expiresMs = principal.credential?.expiresMs
+    const expires = expiresMs === undefined ? null : new Date(expiresMs).toISOString()
+    this.#succeed(id, { user: principal.user, expires })
+  }
+
+  async #subscribe(command: Command & { readonly op: 'subscribe' }): Promise<void> {
+    const { id, filters, since } = command
+    if (this.#stream.filters.union(new Set(filters)).size > MAX_FILTERS) {
+      throw new BrokerError('TOO_MANY_REQUESTS', `a connection has at most ${MAX_FILTERS} filters`)
+    }
+    await this.#stream.subscribe(filters, since, {
+      accepted: ({ position, recovered }) => this.#succeed(id, { position, recovered }),
+      replayed: (position) => this.#sink.position(position),
+    })
+  }
+
+  async #publish(command: Command & { readonly op: 'publish' }): Promise<Reply> {
+    const { topic, input } = command
+    const options = { topic, isBatch: false }
+    const [receipt] = await this.#services.publisher.publish(this.principal, [input], options)
+    return {
+      eventId: receipt?.id,
+      position: receipt?.position,
+      duplicate: receipt?.duplicate,
+    }
+  }
+
+  #succeed(id: CommandId, fields: Reply): void {
+    this.#sink.send({ op: 'ok', id, ...fields })
+  }
+
+  #fail(id: CommandId, error: unknown): void {
+    if (!(error instanceof BrokerError)) {
+      this.#log.error({ event: 'events.session', err: error }, 'command failed')
+    }
+    this.#sink.send({ op: 'error', id, problem: toProblem(error) })
+  }
+
+  #head(): string {
+    const { log } = this.#services
+    return formatPosition(log.epoch, log.head)
+  }
+
+  #dispose(): void {
+    clearTimeout(this.#authenticationTimer)
+    this.#stream[Symbol.dispose]()
+    this.#registration[Symbol.dispose]()
+  }
+}
+
+/** A user, or anonymous with any grant on events. */
+function isAdmitted({ user, rights }: Principal): boolean {
+  return user !== null || rights.overlaps('subscribe', '**') || rights.overlaps('publish', '**')
+}

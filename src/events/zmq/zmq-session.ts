@@ -1,0 +1,260 @@
+import { hash } from 'node:crypto'
+import type { Identities, Principal } from '../../auth/principal.ts'
+import { formatPosition } from '../../protocol/position.ts'
+import { BrokerError, toProblem } from '../../protocol/problem.ts'
+import { MAX_BACKLOG_BYTES } from '../delivery/stream.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import { readZmqCommand, type ZmqCommand } from './zmq-command.ts'
+import { type NextCommand, type WaitingCommand, ZmqCommandQueue } from './zmq-command-queue.ts'
+import type { ZmqIntake } from './zmq-intake.ts'
+import type { ZmqOutbox } from './zmq-outbox.ts'
+import type { ZmqCounters, ZmqLogger } from './zmq-report.ts'
+import { type SubscriptionServices, ZmqSubscriptions } from './zmq-subscriptions.ts'
+
+export interface ZmqSessionServices extends SubscriptionServices {
+  readonly publisher: Publisher
+  readonly identities: Identities
+  readonly intake: ZmqIntake
+  readonly logger: ZmqLogger
+  readonly counters: ZmqCounters
+}
+
+type Reply = readonly [verb: 'OK' | 'PONG' | 'ERROR', body: unknown]
+
+type Command<Verb> = ZmqCommand & { readonly verb: Verb }
+
+/**
+ * One peer of a ROUTER, as long as its connection lasts. Its commands are answered in their order:
+ * publishes that follow each other are in work together, anything else waits for what is before it.
+ */
+export class ZmqSession implements Disposable {
+  readonly #services: ZmqSessionServices
+  readonly #outbox: ZmqOutbox
+  readonly #queue: ZmqCommandQueue
+  #subscriptions: ZmqSubscriptions | undefined
+  /** Resolves when all replies so far are given. */
+  #replies: Promise<void> = Promise.resolve()
+  #unanswered = 0
+  /** While one command keeps the others waiting. */
+  #isBusy = false
+  #isDisposed = false
+  #lastSeen = performance.now()
+
+  constructor(services: ZmqSessionServices, outbox: ZmqOutbox) {
+    this.#services = services
+    this.#outbox = outbox
+    this.#queue = new ZmqCommandQueue(services.intake)
+  }
+
+  /** True when nothing would be lost with it. */
+  get isIdle(): boolean {
+    return (
+      this.#subscriptions === undefined &&
+      this.#unanswered === 0 &&
+      this.#queue.isEmpty &&
+      this.#outbox.bytes === 0
+    )
+  }
+
+  receive(frames: readonly Buffer[]): void {
+    this.#lastSeen = performance.now()
+    if (!this.#queue.push(frames)) this.#services.counters.refusedCommands += 1
+    this.#advance()
+  }
+
+  /** How long nothing has come from the peer, while nothing was owed to it. */
+  silentMs(now: number): number {
+    return this.#unanswered > 0 ? 0 : now - this.#lastSeen
+  }
+
+  /** How long the peer has taken nothing of what waits for it. */
+  stalledMs(now: number): number {
+    return this.#outbox.bytes > 0 ? now - this.#outbox.lastTaken : 0
+  }
+
+  /** The peer counts as gone: if it is there after all, it is told. */
+  expire(): void {
+    if (this.#subscriptions === undefined) return
+    this.#outbox.dropEvents()
+    const detail = 'nothing came for 30 seconds: PING keeps the subscriptions of a connection'
+    this.#ended(new BrokerError('REQUEST_TIMEOUT', detail, { fields: { ends: 'subscriptions' } }))
+  }
+
+  /** The connection is gone: whoever has its routing id next is somebody else. */
+  [Symbol.dispose](): void {
+    this.#isDisposed = true
+    this.#subscriptions?.[Symbol.dispose]()
+    this.#subscriptions = undefined
+    this.#queue.clear()
+    this.#outbox.close()
+  }
+
+  #advance(): void {
+    while (!this.#isDisposed && !this.#isBusy) {
+      const next = this.#queue.peek()
+      if (next === undefined) return
+      if (this.#outbox.bytes > MAX_BACKLOG_BYTES) {
+        this.#isBusy = true
+        this.#outbox.onceDrained(() => this.#goOn())
+        return
+      }
+      if (!isPipelined(next)) {
+        if (this.#unanswered > 0) return
+        this.#isBusy = true
+      }
+      this.#queue.shift()
+      this.#start(next)
+    }
+  }
+
+  #goOn(): void {
+    this.#isBusy = false
+    this.#advance()
+  }
+
+  #start(next: NextCommand): void {
+    const { intake } = this.#services
+    const isAlone = this.#isBusy
+    const bytes = next.kind === 'command' ? next.bytes : 0
+    const { isRequest } = next.kind === 'command' ? next.envelope : next
+    intake.begin(bytes)
+    this.#unanswered += 1
+    const work = this.#replyTo(next)
+    // A subscription gives its reply itself, before the events that follow it.
+    this.#replies = this.#replies
+      .then(() => work)
+      .then((reply) => {
+        if (reply !== undefined) this.#send(reply, isRequest)
+        intake.end(bytes)
+        this.#unanswered -= 1
+        if (isAlone) this.#goOn()
+        else this.#advance()
+      })
+  }
+
+  /** Never rejects. */
+  async #replyTo(next: NextCommand): Promise<Reply | undefined> {
+    try {
+      if (next.kind === 'command') return await this.#perform(next)
+      throw new BrokerError(
+        'TOO_MANY_REQUESTS',
+        'too many commands wait for their replies to be read',
+      )
+    } catch (error) {
+      return this.#failure(error)
+    }
+  }
+
+  #perform({ envelope }: WaitingCommand): Promise<Reply | undefined> | Reply {
+    const command = readZmqCommand(envelope)
+    switch (command.verb) {
+      case 'PUBLISH':
+        return this.#publish(command)
+      case 'SUBSCRIBE':
+        return this.#subscribe(command)
+      case 'UNSUBSCRIBE':
+        return this.#unsubscribe(command)
+      case 'PING':
+        return ['PONG', { position: this.#subscriptions?.position ?? this.#head() }]
+    }
+  }
+
+  async #publish({ token, topic, input }: Command<'PUBLISH'>): Promise<Reply> {
+    const principal = this.#authenticate(token)
+    const { publisher } = this.#services
+    const [receipt] = await publisher.publish(principal, [input], { topic, isBatch: false })
+    return ['OK', receipt]
+  }
+
+  async #subscribe({ token, filter, since }: Command<'SUBSCRIBE'>): Promise<undefined> {
+    const principal = this.#authenticate(token)
+    const subscriptions = this.#subscriptionsOf(principal)
+    const { promise: accepted, resolve } = Promise.withResolvers<void>()
+    let isAccepted = false
+    const replay = subscriptions.subscribe(filter, since, (subscribed) => {
+      isAccepted = true
+      this.#send(['OK', subscribed], false)
+      resolve()
+    })
+    replay.catch((error: unknown) => {
+      if (isAccepted && this.#subscriptions === subscriptions) this.#ended(error)
+    })
+    try {
+      await Promise.race([accepted, replay])
+    } finally {
+      this.#dropIfEmpty(subscriptions, isAccepted)
+    }
+  }
+
+  async #unsubscribe({ token, filter }: Command<'UNSUBSCRIBE'>): Promise<Reply> {
+    this.#authenticate(token)
+    const subscriptions = this.#subscriptions
+    await subscriptions?.unsubscribe(filter)
+    if (subscriptions !== undefined) this.#dropIfEmpty(subscriptions, false)
+    return ['OK', {}]
+  }
+
+  /** @throws {BrokerError} `CREDENTIAL_INVALID`, `TOO_MANY_REQUESTS`; `FORBIDDEN` for another user's token */
+  #authenticate(token: string): Principal {
+    const { identities } = this.#services
+    const principal =
+      token === ''
+        ? identities.anonymous()
+        : // Over TCP there is nobody else to count attempts by: through a proxy all have one address.
+          identities.authenticate(token, `zmq:${hash('sha256', token)}`)
+    const owner = this.#subscriptions?.principal
+    if (owner !== undefined && owner.user !== principal.user) {
+      throw new BrokerError('FORBIDDEN', 'this connection belongs to another user')
+    }
+    return principal
+  }
+
+  /** The user's newest token is what the subscriptions live by. */
+  #subscriptionsOf(principal: Principal): ZmqSubscriptions {
+    this.#subscriptions?.judge(principal)
+    this.#subscriptions ??= new ZmqSubscriptions(this.#services, this.#outbox, principal, (error) =>
+      this.#ended(error),
+    )
+    return this.#subscriptions
+  }
+
+  #dropIfEmpty(subscriptions: ZmqSubscriptions, isAccepted: boolean): void {
+    if (isAccepted || !subscriptions.isEmpty || this.#subscriptions !== subscriptions) return
+    subscriptions[Symbol.dispose]()
+    this.#subscriptions = undefined
+  }
+
+  /** Tells why the subscriptions end, and that they do. */
+  #ended(error: unknown): void {
+    this.#services.counters.endedSubscriptions += 1
+    this.#subscriptions?.[Symbol.dispose]()
+    this.#subscriptions = undefined
+    this.#send(this.#failure(error), false)
+  }
+
+  #failure(error: unknown): Reply {
+    const { counters, logger } = this.#services
+    counters.failedCommands += 1
+    if (!(error instanceof BrokerError)) {
+      logger.error({ event: 'events.zmq.session', err: error }, 'command failed')
+    }
+    return ['ERROR', toProblem(error)]
+  }
+
+  #send([verb, body]: Reply, isRequest: boolean): void {
+    const frames = [verb, JSON.stringify(body)]
+    this.#outbox.send({ isEvent: false, frames: isRequest ? ['', ...frames] : frames })
+  }
+
+  #head(): string {
+    const { log } = this.#services
+    return formatPosition(log.epoch, log.head)
+  }
+}
+
+/** True for what need not wait for the commands before it. */
+function isPipelined(next: NextCommand): boolean {
+  if (next.kind === 'refused') return true
+  const [verb] = next.envelope.frames
+  return verb !== undefined && verb.length === 7 && verb.toString('latin1') === 'PUBLISH'
+}

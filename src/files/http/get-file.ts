@@ -1,0 +1,158 @@
+import { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FilePath } from '../../protocol/file-path.ts'
+import { BrokerError } from '../../protocol/problem.ts'
+import type { FileStore, OpenFile } from '../store/file-store.ts'
+import {
+  type ByteRange,
+  formatContentRange,
+  lengthOf,
+  parseRange,
+  type RangeOutcome,
+  rangeApplies,
+} from './byte-range.ts'
+import { byteRangesBody } from './byte-ranges-body.ts'
+import { conditionFailed, evaluateConditions, parseConditions } from './conditions.ts'
+import { formatReprDigest } from './digest-fields.ts'
+import { noSuchFile, requireRight } from './file-rights.ts'
+import { encodePath } from './file-target.ts'
+import { isVisibleDirectory } from './get-listing.ts'
+import { formatHttpDate } from './http-date.ts'
+import { mediaTypeOf } from './media-type.ts'
+
+/** Up to this size a file is read whole and sent at once: a stream costs more than its bytes. */
+const SMALL_BYTES = 64 * 1024
+
+/** Caches keep a file but ask each time: what one may read, another may not. */
+const CACHE_CONTROL = 'private, no-cache'
+
+export interface GetFileDeps {
+  readonly store: FileStore
+  /**
+   * The prefix of the internal location from which a front server sends files, e.g. `/-/serve/`; undefined
+   * for a request that did not come by one.
+   */
+  readonly acceleratedBy?: ((request: FastifyRequest) => string | undefined) | undefined
+}
+
+/**
+ * `GET` and `HEAD` of a file.
+ *
+ * @throws {BrokerError} `NOT_FOUND`, `UNAUTHENTICATED`, `FORBIDDEN`, `PRECONDITION_FAILED`,
+ *   `RANGE_NOT_SATISFIABLE`, `REQUEST_INVALID`, `UNAVAILABLE`
+ */
+export async function getFile(
+  deps: GetFileDeps,
+  path: FilePath,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  requireRight(request.principal, 'read', path)
+  const conditions = parseConditions(request.headers)
+  const file = await deps.store.open(path)
+  if (file === undefined) return answerMissing(deps.store, path, request, reply)
+  await using cleanup = new AsyncDisposableStack()
+  cleanup.use(file)
+  const outcome = evaluateConditions(conditions, file, true)
+  if (outcome === 'failed') throw conditionFailed(file)
+  if (outcome === 'not-modified') return describe(file, reply).code(304).send()
+  const range = rangeOf(request, file)
+  if (range === 'unsatisfiable') throw unsatisfiable(file, reply)
+  const link = await linkFor(deps, file, request, range)
+  describe(file, reply).type(mediaTypeOf(path))
+  if (link !== undefined) return reply.header('x-accel-redirect', link).send()
+  reply.header('accept-ranges', 'bytes')
+  if (request.method === 'HEAD') return reply.header('content-length', file.size).send()
+  return send(file, range, reply, cleanup.move())
+}
+
+/** What tells the content, without the content. */
+function describe(file: OpenFile, reply: FastifyReply): FastifyReply {
+  if (file.etag !== undefined) reply.header('etag', file.etag)
+  if (file.sha256 !== undefined) reply.header('repr-digest', formatReprDigest(file.sha256))
+  return reply
+    .header('last-modified', formatHttpDate(file.modifiedMs))
+    .header('cache-control', CACHE_CONTROL)
+}
+
+function rangeOf({ method, headers }: FastifyRequest, file: OpenFile): RangeOutcome {
+  const ifRange = headers['if-range']
+  const stated = typeof ifRange === 'string' ? ifRange : undefined
+  if (method !== 'GET' || !rangeApplies(stated, file)) return 'whole'
+  return parseRange(headers.range, file.size)
+}
+
+function unsatisfiable(file: OpenFile, reply: FastifyReply): BrokerError {
+  reply.header('content-range', formatContentRange(undefined, file.size))
+  return new BrokerError('RANGE_NOT_SATISFIABLE', `the file has ${file.size} bytes`)
+}
+
+/**
+ * Where nginx finds the content, when it would answer as we do: it refuses a GET with `If-Match`, and
+ * answers a range that it cannot read with an error, where that range is to be ignored.
+ */
+async function linkFor(
+  deps: GetFileDeps,
+  file: OpenFile,
+  request: FastifyRequest,
+  range: RangeOutcome,
+): Promise<string | undefined> {
+  const prefix = deps.acceleratedBy?.(request)
+  if (prefix === undefined || request.headers['if-match'] !== undefined) return undefined
+  const isIgnored = request.headers.range !== undefined && range === 'whole'
+  if (isIgnored && request.headers['if-range'] === undefined) return undefined
+  const link = await file.serveLink()
+  return link === undefined ? undefined : prefix + link
+}
+
+async function send(
+  file: OpenFile,
+  ranges: RangeOutcome,
+  reply: FastifyReply,
+  cleanup: AsyncDisposableStack,
+): Promise<FastifyReply> {
+  if (typeof ranges !== 'string' && ranges.length > 1) {
+    const body = byteRangesBody(file, ranges, mediaTypeOf(file.path))
+    reply.code(206).type(body.contentType).header('content-length', body.length)
+    return sendStream(body.content(), reply, cleanup)
+  }
+  const whole: ByteRange = { first: 0, last: file.size - 1 }
+  const [range = whole] = typeof ranges === 'string' ? [] : ranges
+  if (range !== whole) {
+    reply.code(206).header('content-range', formatContentRange(range, file.size))
+  }
+  const length = lengthOf(range)
+  reply.header('content-length', length)
+  const content = file.read(range.first, range.last + 1)
+  if (length > SMALL_BYTES) return sendStream(content, reply, cleanup)
+  await using _ = cleanup
+  const parts: Uint8Array[] = []
+  for await (const part of content) parts.push(part)
+  return reply.send(parts.length === 1 ? parts[0] : Buffer.concat(parts))
+}
+
+/** The file is closed with the stream, also when the client goes away before the first byte. */
+function sendStream(
+  content: AsyncIterable<Uint8Array>,
+  reply: FastifyReply,
+  cleanup: AsyncDisposableStack,
+): FastifyReply {
+  const stream = Readable.from(content, { objectMode: false })
+  stream.once('close', () => {
+    cleanup.disposeAsync().catch((error: unknown) => {
+      reply.log.warn({ event: 'files.close', err: error }, 'cannot close a file')
+    })
+  })
+  return reply.send(stream)
+}
+
+/** Browsers that ask for a directory without its slash are led to the listing. */
+async function answerMissing(
+  store: FileStore,
+  path: FilePath,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  if (!(await isVisibleDirectory(store, path, request))) throw noSuchFile()
+  return reply.redirect(`${encodePath(path.split('/').at(-1) ?? '')}/`, 307)
+}

@@ -1,0 +1,98 @@
+import { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FilePath } from '../../protocol/file-path.ts'
+import { BrokerError } from '../../protocol/problem.ts'
+import type { FileStore, ListedEntry } from '../store/file-store.ts'
+import { preferredType } from './accept.ts'
+import { mayListDirectory, refusal } from './file-rights.ts'
+import { type FileTarget, parseSwitch } from './file-target.ts'
+import { DEFAULT_LIMIT, type Listing, listingEntry, parseLimit, takePage } from './listing.ts'
+import { renderListingPage } from './listing-page.ts'
+
+const FORMS = ['application/json', 'text/html', 'application/x-ndjson'] as const
+
+/** A page is also a place to click for a download, which a sandbox without this word forbids. */
+const PAGE_POLICY = 'sandbox allow-downloads'
+
+/**
+ * `GET` and `HEAD` of a directory: a page of JSON or HTML, or all lines of NDJSON while they are read.
+ *
+ * @throws {BrokerError} `NOT_FOUND`, `UNAUTHENTICATED`, `REQUEST_INVALID`, `NOT_ACCEPTABLE`
+ */
+export async function getListing(
+  store: FileStore,
+  target: FileTarget,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { path, query } = target
+  const form = preferredType(request.headers.accept, FORMS)
+  if (form === undefined) {
+    throw new BrokerError('NOT_ACCEPTABLE', `a listing is ${FORMS.join(', ')}`)
+  }
+  const limit = parseLimit(query.get('limit'))
+  const entries = await visibleEntries(store, target, request)
+  reply.header('cache-control', 'private, no-cache').header('vary', 'accept')
+  if (form === 'application/x-ndjson') {
+    return reply.type(form).send(Readable.from(lines(entries, limit)))
+  }
+  const page = await takePage(entries, limit ?? DEFAULT_LIMIT)
+  const listing: Listing = { path, ...page }
+  if (form === 'application/json') return reply.send(listing)
+  reply.header('content-security-policy', PAGE_POLICY).type('text/html; charset=utf-8')
+  const base = /^[^?#]*\/(?:[?#]|$)/.test(request.raw.url ?? '') ? './' : './files/'
+  return reply.send(renderListingPage(listing, { base, nextQuery: nextQuery(listing, query) }))
+}
+
+/** True when the principal may know that there is such a directory, and there is. */
+export async function isVisibleDirectory(
+  store: FileStore,
+  path: FilePath,
+  { principal }: FastifyRequest,
+): Promise<boolean> {
+  if (!mayListDirectory(principal, path)) return false
+  const nothing = { recursive: false, after: '', showsFile: no, showsDirectory: no }
+  return (await store.list(path, nothing)) !== undefined
+}
+
+async function visibleEntries(
+  store: FileStore,
+  { path, query }: FileTarget,
+  { principal }: FastifyRequest,
+): Promise<AsyncIterable<ListedEntry>> {
+  const options = {
+    recursive: parseSwitch(query, 'recursive'),
+    after: query.get('cursor') ?? '',
+    showsFile: (file: FilePath) => principal.rights.may('list', file),
+    showsDirectory: (directory: FilePath) => mayListDirectory(principal, directory),
+  }
+  const isKnown = mayListDirectory(principal, path)
+  if (!isKnown && principal.user === null) throw refusal(principal, 'list')
+  const entries = isKnown ? await store.list(path, options) : undefined
+  if (entries === undefined) throw new BrokerError('NOT_FOUND', 'there is no such directory')
+  return entries
+}
+
+async function* lines(
+  entries: AsyncIterable<ListedEntry>,
+  limit = Number.POSITIVE_INFINITY,
+): AsyncGenerator<string> {
+  let count = 0
+  for await (const entry of entries) {
+    if (count === limit) return
+    count += 1
+    yield `${JSON.stringify(listingEntry(entry))}\n`
+  }
+}
+
+function nextQuery({ next }: Listing, query: URLSearchParams): string | undefined {
+  if (next === null) return undefined
+  const parameters = new URLSearchParams(query)
+  parameters.delete('ticket')
+  parameters.set('cursor', next)
+  return `?${parameters}`
+}
+
+function no(): boolean {
+  return false
+}

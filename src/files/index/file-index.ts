@@ -1,0 +1,66 @@
+import type { FilePath } from '../../protocol/file-path.ts'
+import type { FileChange } from '../file-change.ts'
+import type { Fingerprint } from '../fingerprint.ts'
+
+/** What was last told of a file. */
+export interface IndexEntry {
+  readonly path: FilePath
+  readonly fingerprint: Fingerprint
+  /** Lower-case hex. */
+  readonly sha256: string
+}
+
+/** Entries written and forgotten, and the events that tell it, in one transaction. */
+export interface IndexMutation {
+  readonly put?: readonly IndexEntry[]
+  readonly remove?: readonly FilePath[]
+  /** Intents of uploads that this transaction fulfils; see `upload-intent.ts`. */
+  readonly fulfil?: readonly string[]
+  /** Told in this order. Empty when nothing changed that a subscriber should know (a touch). */
+  readonly changes: readonly FileChange[]
+}
+
+/**
+ * The record of which content is at which path, as told by events: the fold of all FILE events. It is
+ * compared with the disk to find changes; it is changed only by whoever holds the lock of the path.
+ * Implementations pass `test/contract/file-index.ts`.
+ */
+export interface FileIndex {
+  get(path: FilePath): Promise<IndexEntry | undefined>
+  /**
+   * Entries below a directory at any depth, in the order of their paths by UTF-8 bytes.
+   *
+   * @param directory - without trailing `/`; `''` for all
+   * @param after - only entries with a greater path
+   */
+  below(directory: string, after: string, limit: number): Promise<readonly IndexEntry[]>
+  /** Commits and resolves with the position of each change, in order, after which it is durable. */
+  apply(mutation: IndexMutation): Promise<readonly string[]>
+  /** Records what an upload is about to do, durably, before it touches the visible file. */
+  intend(intent: UploadIntent): Promise<void>
+  /** Intents that no transaction fulfilled: a crash came between. */
+  openIntents(): Promise<readonly UploadIntent[]>
+}
+
+/** Enough to tell after a crash whether the rename of an upload happened. */
+export interface UploadIntent {
+  readonly id: string
+  /** Uploads of one batch are finished together or not at all; a single one is a batch of its own. */
+  readonly batch: string
+  readonly path: FilePath
+  /** Inode of the temporary file: the visible file has it when the rename happened. */
+  readonly ino: bigint
+  readonly dev: bigint
+  readonly sha256: string
+}
+
+/**
+ * Commits index rows and the events of `changes` in one transaction. Given to the index by the gateway,
+ * since files know nothing of the event log.
+ *
+ * @returns the position of each change, in order, once durable
+ */
+export type TellChanges<Companion> = (
+  changes: readonly FileChange[],
+  companions: readonly Companion[],
+) => Promise<readonly string[]>

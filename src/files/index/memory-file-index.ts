@@ -1,0 +1,62 @@
+import type { FilePath } from '../../protocol/file-path.ts'
+import { comparePaths } from '../path-order.ts'
+import type {
+  FileIndex,
+  IndexEntry,
+  IndexMutation,
+  TellChanges,
+  UploadIntent,
+} from './file-index.ts'
+
+/** Forgets everything with the process: for tests and for brokers that keep nothing. */
+export class MemoryFileIndex implements FileIndex {
+  readonly #tell: TellChanges<never>
+  readonly #entries = new Map<FilePath, IndexEntry>()
+  readonly #intents = new Map<string, UploadIntent>()
+  /** All paths in order; undefined when one came or went since. */
+  #sorted: readonly FilePath[] | undefined
+
+  constructor(tell: TellChanges<never>) {
+    this.#tell = tell
+  }
+
+  get(path: FilePath): Promise<IndexEntry | undefined> {
+    return Promise.resolve(this.#entries.get(path))
+  }
+
+  below(directory: string, after: string, limit: number): Promise<readonly IndexEntry[]> {
+    this.#sorted ??= [...this.#entries.keys()].sort(comparePaths)
+    const prefix = directory === '' ? '' : `${directory}/`
+    const found: IndexEntry[] = []
+    for (const path of this.#sorted) {
+      if (found.length >= limit) break
+      const entry = this.#entries.get(path)
+      const isBelow = path.startsWith(prefix) && comparePaths(path, after) > 0
+      if (entry !== undefined && isBelow) found.push(entry)
+    }
+    return Promise.resolve(found)
+  }
+
+  async apply(mutation: IndexMutation): Promise<readonly string[]> {
+    const { put = [], remove = [], fulfil = [], changes } = mutation
+    const positions = changes.length === 0 ? [] : await this.#tell(changes, [])
+    for (const path of remove) {
+      if (this.#entries.delete(path)) this.#sorted = undefined
+    }
+    for (const entry of put) {
+      if (!this.#entries.has(entry.path)) this.#sorted = undefined
+      this.#entries.set(entry.path, entry)
+    }
+    for (const id of fulfil) this.#intents.delete(id)
+    return positions
+  }
+
+  intend(intent: UploadIntent): Promise<void> {
+    this.#intents.set(intent.id, intent)
+    return Promise.resolve()
+  }
+
+  openIntents(): Promise<readonly UploadIntent[]> {
+    return Promise.resolve([...this.#intents.values()])
+  }
+}

@@ -1,0 +1,217 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { FilePath } from '../../protocol/file-path.ts'
+import type { ContentValidator } from '../content-validator.ts'
+import { type DigestAlgorithm, verifyDigests } from '../http/digest-fields.ts'
+import type { FileIndex } from '../index/file-index.ts'
+import type { PathLocks } from '../path-locks.ts'
+import { type CommitDeps, commitUploads } from '../uploads/commit-uploads.ts'
+import type { ContentHasher } from '../uploads/content-hasher.ts'
+import { DirectorySync } from '../uploads/directory-sync.ts'
+import { FreeSpace } from '../uploads/free-space.ts'
+import { InFlightPaths } from '../uploads/in-flight-paths.ts'
+import { receiveContent } from '../uploads/receive-content.ts'
+import { TemporaryFile } from '../uploads/temporary-file.ts'
+import { validateContent } from '../uploads/validate-content.ts'
+import { notServed, type Volume } from '../volumes/volume.ts'
+import type { Volumes } from '../volumes/volumes.ts'
+import { deleteFile, pruneDirectory } from './delete-file.ts'
+import { DiskListing } from './disk-listing.ts'
+import type {
+  CommittedFile,
+  DeletedFile,
+  DeleteGuard,
+  FileStore,
+  KnownFile,
+  ListedEntry,
+  ListOptions,
+  OpenFile,
+  StagedFile,
+  StageOptions,
+  Upload,
+} from './file-store.ts'
+import { OpenDiskFile, openLeaf } from './open-disk-file.ts'
+import { ServeLinks } from './serve-links.ts'
+import { errorCode, isMissing, storageFault } from './storage-fault.ts'
+import { isServable } from './visible-file.ts'
+
+export interface DiskFileStoreDeps {
+  readonly volumes: Volumes
+  readonly index: FileIndex
+  /** Shared with the reconciler. */
+  readonly locks: PathLocks
+  readonly hasher: ContentHasher
+  readonly validators?: readonly ContentValidator[]
+  /**
+   * Tells what is on disk at a path when it is not what was told. Called with the lock of the path held;
+   * may leave an edit untold that has not settled.
+   */
+  readonly reconcile?: (path: FilePath) => Promise<void>
+}
+
+export interface DiskFileStoreOptions {
+  /** Largest file. */
+  readonly maxFileBytes?: number
+  /** Stays free on the device of each volume. */
+  readonly reserveBytes?: number
+}
+
+/** Files in directories of this machine; design: `docs/architecture.md`. */
+export class DiskFileStore implements FileStore, AsyncDisposable {
+  readonly serveLinks: ServeLinks
+  readonly #deps: DiskFileStoreDeps
+  readonly #commitDeps: CommitDeps
+  readonly #maxBytes: number
+  readonly #space: ReadonlyMap<Volume, FreeSpace>
+  readonly #listing: DiskListing
+
+  constructor(deps: DiskFileStoreDeps, options: DiskFileStoreOptions = {}) {
+    const { volumes, index, locks } = deps
+    const inFlight = new InFlightPaths()
+    const ownLinks = (dev: bigint, ino: bigint) => this.serveLinks.countOf(dev, ino)
+    this.serveLinks = new ServeLinks({ index, locks, inFlight })
+    this.#deps = deps
+    this.#maxBytes = options.maxFileBytes ?? Number.POSITIVE_INFINITY
+    this.#commitDeps = {
+      index,
+      locks,
+      inFlight,
+      ownLinks,
+      directorySync: new DirectorySync(),
+      reconcile: deps.reconcile ?? (() => Promise.resolve()),
+    }
+    this.#listing = new DiskListing({ volumes, index, ownLinks })
+    this.#space = new Map(
+      volumes.all.map((volume) => [
+        volume,
+        new FreeSpace(volume.stateDirectory, options.reserveBytes ?? 0),
+      ]),
+    )
+  }
+
+  async find(path: FilePath): Promise<KnownFile | undefined> {
+    await using file = await this.open(path)
+    return file
+  }
+
+  async open(path: FilePath): Promise<OpenFile | undefined> {
+    const file = await this.#open(path)
+    if (file === undefined || file.etag !== undefined) return file
+    // File and index are looked at one after the other; an upload may have come in between.
+    await file[Symbol.asyncDispose]()
+    await this.#commitDeps.inFlight.settled(path)
+    return this.#open(path)
+  }
+
+  async stage(
+    path: FilePath,
+    content: AsyncIterable<Uint8Array>,
+    options: StageOptions,
+  ): Promise<StagedFile> {
+    const volume = this.#volumeOf(path)
+    await using cleanup = new AsyncDisposableStack()
+    try {
+      const [directory] = await volume.temporaryDirectories()
+      if (directory === undefined) throw notServed()
+      const temporary = cleanup.use(await TemporaryFile.create(randomUUID(), path, directory))
+      const algorithms = algorithmsFor(options)
+      const received = await receiveContent(content, temporary.handle, {
+        hasher: this.#deps.hasher,
+        algorithms,
+        maxBytes: this.#maxBytes,
+        take: async (bytes) => this.#space.get(volume)?.take(bytes),
+      })
+      verifyDigests(options.digests, received.digests)
+      temporary.size = received.size
+      temporary.sha256 = received.digests['sha-256'] ?? ''
+      const staged = { file: temporary.file, bytes: () => readFile(temporary.file) }
+      const validators = this.#deps.validators ?? []
+      await validateContent(validators, temporary, staged, options.confirmShrink)
+      cleanup.move()
+      return temporary
+    } catch (error) {
+      throw storageFault(error)
+    }
+  }
+
+  commit(uploads: readonly Upload[]): Promise<readonly CommittedFile[]> {
+    const temporaries = uploads.map(({ staged, guard }) => {
+      if (!(staged instanceof TemporaryFile)) throw new Error('the file was staged elsewhere')
+      return { temporary: staged, volume: this.#volumeOf(staged.path), guard }
+    })
+    return commitUploads(this.#commitDeps, temporaries)
+  }
+
+  async delete(path: FilePath, guard: DeleteGuard): Promise<DeletedFile | undefined> {
+    const volume = this.#deps.volumes.of(path)
+    if (volume?.segmentsOf(path) === undefined) return undefined
+    const { locks, inFlight } = this.#commitDeps
+    try {
+      return await locks.hold(path, () =>
+        inFlight.during([path], () => deleteFile(this.#commitDeps, volume, path, guard)),
+      )
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw storageFault(error)
+    }
+  }
+
+  list(
+    directory: FilePath | '',
+    options: ListOptions,
+  ): Promise<AsyncIterable<ListedEntry> | undefined> {
+    return this.#listing.list(directory, options)
+  }
+
+  async prune(directory: FilePath): Promise<void> {
+    const volume = this.#deps.volumes.of(directory)
+    if (volume === undefined || volume.only !== undefined) return
+    const segments = directory.split('/').slice(volume.prefix === '' ? 0 : 1)
+    if (segments.some((name) => volume.isHidden(name))) return
+    await pruneDirectory(volume, segments)
+  }
+
+  async close(): Promise<void> {
+    await this.serveLinks.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #volumeOf(path: FilePath): Volume {
+    const volume = this.#deps.volumes.of(path)
+    if (volume?.segmentsOf(path) === undefined) throw notServed()
+    return volume
+  }
+
+  async #open(path: FilePath): Promise<OpenFile | undefined> {
+    const volume = this.#deps.volumes.of(path)
+    if (volume?.segmentsOf(path) === undefined) return undefined
+    await using cleanup = new AsyncDisposableStack()
+    try {
+      await using place = await volume.findPlace(path, 'read')
+      if (place === undefined) return undefined
+      const { handle, stats } = await openLeaf(place)
+      cleanup.use(handle)
+      if (!isServable(stats, this.#commitDeps.ownLinks)) return undefined
+      const entry = await this.#deps.index.get(path)
+      cleanup.move()
+      return new OpenDiskFile(path, handle, stats, entry, () =>
+        this.serveLinks.linkTo(volume, path, stats),
+      )
+    } catch (error) {
+      // ENXIO is a socket or a device without a driver; EACCES is a file that is not for the broker.
+      if (!isMissing(error) && !['ENXIO', 'EACCES'].includes(errorCode(error) ?? '')) {
+        throw storageFault(error)
+      }
+      await volume.requireOnline()
+      return undefined
+    }
+  }
+}
+
+function algorithmsFor({ digests }: StageOptions): readonly DigestAlgorithm[] {
+  const isStated = digests.some(({ algorithm }) => algorithm === 'sha-512')
+  return isStated ? ['sha-256', 'sha-512'] : ['sha-256']
+}

@@ -1,0 +1,220 @@
+import type { BigIntStats } from 'node:fs'
+import { link, lstat, readdir, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ulid } from 'ulid'
+import type { FilePath } from '../../protocol/file-path.ts'
+import { type Fingerprint, fingerprintOf, sameFingerprint } from '../fingerprint.ts'
+import type { FileIndex, IndexEntry } from '../index/file-index.ts'
+import type { PathLocks } from '../path-locks.ts'
+import type { InFlightPaths } from '../uploads/in-flight-paths.ts'
+import type { Volume } from '../volumes/volume.ts'
+import { isMissing } from './storage-fault.ts'
+import { statOf } from './visible-file.ts'
+
+interface ServeLink {
+  readonly volume: Volume
+  readonly path: FilePath
+  readonly name: string
+  usedAtMs: number
+}
+
+export interface ServeLinksDeps {
+  readonly index: FileIndex
+  readonly locks: PathLocks
+  readonly inFlight: InFlightPaths
+  /** Milliseconds, for the idle time. */
+  readonly now?: () => number
+}
+
+/** More links are not made; the broker then sends the bytes itself. */
+const MAX_LINKS = 10_000
+
+/** A front server opens a link right after it was told of it. */
+const IDLE_MS = 60_000
+
+/**
+ * Hard links under which a front server reads a content that was promised by its tag. The visible name
+ * may be another file by the time it is opened; a link never is: uploads replace files, they do not
+ * rewrite them.
+ *
+ * Making or removing a link moves the `ctime` of the file. That is no change of its content, so the index
+ * is corrected without an event, under the lock of the path.
+ */
+export class ServeLinks implements AsyncDisposable {
+  readonly #deps: ServeLinksDeps
+  readonly #now: () => number
+  /** By device and inode. */
+  readonly #links = new Map<string, ServeLink>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(deps: ServeLinksDeps) {
+    this.#deps = deps
+    this.#now = deps.now ?? (() => performance.now())
+  }
+
+  /** How many names of a file are serve-links. */
+  countOf(dev: bigint, ino: bigint): number {
+    return this.#links.has(`${dev}:${ino}`) ? 1 : 0
+  }
+
+  /**
+   * @param stats - of the open file whose content was promised
+   * @returns `<volume>/serve/<link>`, or undefined when no link can be made
+   */
+  async linkTo(
+    volume: Volume,
+    path: FilePath,
+    stats: Pick<BigIntStats, 'dev' | 'ino'>,
+  ): Promise<string | undefined> {
+    const key = `${stats.dev}:${stats.ino}`
+    const present = this.#use(key)
+    if (present !== undefined) return present
+    if (this.#links.size >= MAX_LINKS || !(await volume.sharesDevice())) return undefined
+    await this.#deps.locks.hold(path, async () => {
+      if (!this.#links.has(key)) await this.#make(volume, path, key)
+    })
+    return this.#use(key)
+  }
+
+  /** Removes links that nobody asked for lately; all of them with an `idleMs` of 0. */
+  async retire(idleMs = IDLE_MS): Promise<void> {
+    const before = this.#now() - idleMs
+    const idle = [...this.#links].filter(([, { usedAtMs }]) => usedAtMs <= before)
+    for (const [key, { path }] of idle) {
+      await this.#deps.locks.hold(path, () => this.#remove(key, before))
+    }
+    if (this.#links.size === 0) this.#stopTimer()
+  }
+
+  async close(): Promise<void> {
+    this.#stopTimer()
+    await this.retire(0)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #use(key: string): string | undefined {
+    const present = this.#links.get(key)
+    if (present === undefined) return undefined
+    present.usedAtMs = this.#now()
+    return `${encodeURIComponent(present.volume.name)}/serve/${present.name}`
+  }
+
+  async #make(volume: Volume, path: FilePath, key: string): Promise<void> {
+    const name = ulid()
+    const isMade = await this.#keepTold(volume, path, async (visible, stats) => {
+      if (`${stats.dev}:${stats.ino}` !== key) return false
+      // Known before it is there, so that no reader takes it for a link made by somebody else.
+      this.#links.set(key, { volume, path, name, usedAtMs: this.#now() })
+      try {
+        await link(visible, join(volume.serveDirectory, name))
+        return true
+      } catch {
+        // Not every file may be linked (fs.protected_hardlinks, EMLINK): its bytes are sent instead.
+        this.#links.delete(key)
+        return false
+      }
+    })
+    if (isMade) this.#startTimer()
+  }
+
+  async #remove(key: string, before: number): Promise<void> {
+    const present = this.#links.get(key)
+    if (present === undefined || present.usedAtMs > before) return
+    const file = join(present.volume.serveDirectory, present.name)
+    await this.#keepTold(present.volume, present.path, () => unlinkIfThere(file))
+    // Where the visible file is another one by now, there is nothing to keep right.
+    await unlinkIfThere(file)
+    this.#links.delete(key)
+  }
+
+  /** Runs `work`, which moves only `ctime`, on a file that is as it was told, and keeps it told. */
+  async #keepTold(
+    volume: Volume,
+    path: FilePath,
+    work: (visible: string, stats: BigIntStats) => Promise<boolean>,
+  ): Promise<boolean> {
+    await using place = await volume.findPlace(path, 'read')
+    if (place === undefined) return false
+    const [before, entry] = [await statOf(place), await this.#deps.index.get(path)]
+    if (before === undefined || entry === undefined) return false
+    if (!sameFingerprint(entry.fingerprint, fingerprintOf(before))) return false
+    return await this.#deps.inFlight.during([path], async () => {
+      if (!(await work(place.directory.at(place.name), before))) return false
+      const after = await statOf(place)
+      const put = after === undefined ? undefined : touched(entry, fingerprintOf(after))
+      if (put !== undefined) await this.#deps.index.apply({ put: [put], changes: [] })
+      return true
+    })
+  }
+
+  #startTimer(): void {
+    this.#timer ??= setInterval(() => {
+      // What fails stays and is tried again.
+      this.retire().catch(() => undefined)
+    }, IDLE_MS / 2).unref()
+  }
+
+  #stopTimer(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}
+
+/**
+ * Removes the links that a killed broker left behind. Without correcting the index every such file would
+ * be read again in full, to find that it is what it was.
+ */
+export async function sweepServeLinks(volume: Volume, index: FileIndex): Promise<void> {
+  const left = new Map<string, string[]>()
+  for (const name of await readdir(volume.serveDirectory)) {
+    const file = join(volume.serveDirectory, name)
+    const { dev, ino } = await lstat(file, { bigint: true })
+    left.set(`${dev}:${ino}`, [...(left.get(`${dev}:${ino}`) ?? []), file])
+  }
+  if (left.size === 0) return
+  for await (const entry of entriesOf(index, volume.prefix)) {
+    const key = `${entry.fingerprint.dev}:${entry.fingerprint.ino}`
+    const files = left.get(key)
+    if (files === undefined || volume.segmentsOf(entry.path) === undefined) continue
+    await using place = await volume.findPlace(entry.path, 'read')
+    const before = await statOf(place)
+    for (const file of files) await unlinkIfThere(file)
+    left.delete(key)
+    const after = await statOf(place)
+    const wasTold =
+      before !== undefined && sameFingerprint(entry.fingerprint, fingerprintOf(before))
+    const put = wasTold && after !== undefined && touched(entry, fingerprintOf(after))
+    if (put) await index.apply({ put: [put], changes: [] })
+  }
+  for (const file of [...left.values()].flat()) await unlinkIfThere(file)
+}
+
+async function* entriesOf(index: FileIndex, directory: string): AsyncGenerator<IndexEntry> {
+  let after = ''
+  for (;;) {
+    const page = await index.below(directory, after, 1000)
+    yield* page
+    const last = page.at(-1)
+    if (last === undefined) return
+    after = last.path
+  }
+}
+
+/** The entry with a new `ctime`; undefined when more than that is different. */
+function touched(entry: IndexEntry, now: Fingerprint): IndexEntry | undefined {
+  const isTouch = sameFingerprint({ ...entry.fingerprint, ctimeNs: now.ctimeNs }, now)
+  return isTouch ? { ...entry, fingerprint: now } : undefined
+}
+
+async function unlinkIfThere(file: string): Promise<boolean> {
+  try {
+    await unlink(file)
+    return true
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
+  }
+}

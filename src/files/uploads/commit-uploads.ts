@@ -1,0 +1,223 @@
+import { link, rename, unlink } from 'node:fs/promises'
+import type { FilePath } from '../../protocol/file-path.ts'
+import { BrokerError } from '../../protocol/problem.ts'
+import { contentChange } from '../content-change.ts'
+import { fingerprintOf } from '../fingerprint.ts'
+import type { FileIndex, IndexEntry } from '../index/file-index.ts'
+import type { PathLocks } from '../path-locks.ts'
+import { entityTagOf } from '../store/entity-tag.ts'
+import type { CommittedFile, WriteGuard } from '../store/file-store.ts'
+import { errorCode, storageFault } from '../store/storage-fault.ts'
+import { inspect, type OwnLinks, type VisibleState } from '../store/visible-file.ts'
+import type { Place, Volume } from '../volumes/volume.ts'
+import type { DirectorySync } from './directory-sync.ts'
+import type { InFlightPaths } from './in-flight-paths.ts'
+import type { TemporaryFile } from './temporary-file.ts'
+
+export interface CommitDeps {
+  readonly index: FileIndex
+  readonly locks: PathLocks
+  readonly inFlight: InFlightPaths
+  readonly directorySync: DirectorySync
+  readonly ownLinks: OwnLinks
+  readonly reconcile: (path: FilePath) => Promise<void>
+}
+
+export interface TemporaryUpload {
+  readonly temporary: TemporaryFile
+  readonly volume: Volume
+  readonly guard: WriteGuard
+}
+
+/** One upload whose guard has passed. */
+interface Admitted extends TemporaryUpload {
+  /** Undefined when its directory is not there yet. */
+  readonly place: Place | undefined
+  readonly before: VisibleState
+}
+
+interface Ready extends Admitted {
+  readonly place: Place
+}
+
+interface Done {
+  readonly upload: Ready
+  readonly entry: IndexEntry
+  readonly modifiedMs: number
+}
+
+/** An upload that lost a race against an edit on disk looks again this often. */
+const ATTEMPTS = 3
+
+/**
+ * Makes uploads visible, durable and told: all of them, or after a crash all or none.
+ *
+ *     data synced + intent recorded -> link or rename -> directory synced -> index and events committed
+ *
+ * A power cut before the rename leaves a temporary file that `recoverUploads` discards; one after it
+ * leaves an intent by which `recoverUploads` does the rest.
+ */
+export async function commitUploads(
+  deps: CommitDeps,
+  uploads: readonly TemporaryUpload[],
+): Promise<readonly CommittedFile[]> {
+  // Started before the locks are held: of a large file it takes long.
+  const synced = Promise.all(uploads.map(({ temporary }) => temporary.handle.datasync()))
+  synced.catch(() => undefined)
+  const paths = uploads.map(({ temporary }) => temporary.path).sort()
+  if (new Set(paths).size < paths.length) throw new Error('one path twice in a batch')
+  try {
+    return await holdAll(deps.locks, paths, () => attempt(deps, uploads, synced, ATTEMPTS))
+  } catch (error) {
+    throw storageFault(error)
+  }
+}
+
+async function holdAll<Value>(
+  locks: PathLocks,
+  paths: readonly string[],
+  work: () => Promise<Value>,
+): Promise<Value> {
+  // Everyone takes locks in the same order, so that two batches cannot wait for each other.
+  const [first, ...rest] = paths
+  return first === undefined ? work() : locks.hold(first, () => holdAll(locks, rest, work))
+}
+
+async function attempt(
+  deps: CommitDeps,
+  uploads: readonly TemporaryUpload[],
+  synced: Promise<unknown>,
+  attempts: number,
+): Promise<readonly CommittedFile[]> {
+  await using places = new AsyncDisposableStack()
+  const admitted: Admitted[] = []
+  for (const upload of uploads) admitted.push(await admit(deps, upload, places))
+  const ready: Ready[] = []
+  // Only when all are admitted: a refused upload leaves no directory behind.
+  for (const { place, ...rest } of admitted) {
+    const { path } = rest.temporary
+    ready.push({ ...rest, place: place ?? places.use(await rest.volume.openPlace(path, 'make')) })
+  }
+  const changing = ready.filter((upload) => !isSame(upload))
+  const [batch = ''] = changing.map(({ temporary }) => temporary.id)
+  await Promise.all([synced, ...changing.map((upload) => intend(deps, upload, batch))])
+  const ids = changing.map(({ temporary }) => temporary.id)
+  const paths = changing.map(({ temporary }) => temporary.path)
+  const outcome = await deps.inFlight.during(paths, () => publish(deps, changing, ids))
+  if (outcome === 'raced') {
+    if (attempts > 1) return attempt(deps, uploads, synced, attempts - 1)
+    throw new BrokerError('PATH_CONFLICT', 'the file is being changed on disk at the same time')
+  }
+  return ready.map((upload) => outcome.get(upload.temporary.id) ?? unchanged(upload))
+}
+
+/** Looks and asks the guard. */
+async function admit(
+  deps: CommitDeps,
+  upload: TemporaryUpload,
+  places: AsyncDisposableStack,
+): Promise<Admitted> {
+  const { temporary, volume, guard } = upload
+  const { path } = temporary
+  const place = await volume.findPlace(path, 'write')
+  if (place !== undefined) places.use(place)
+  const before = await inspect(path, place, deps.index, deps.ownLinks, deps.reconcile)
+  guard(before.file, temporary)
+  return { ...upload, place, before }
+}
+
+/** The same content again: nothing is written and nothing told. */
+function isSame({ before, temporary }: Ready): boolean {
+  return before.file?.sha256 === temporary.sha256
+}
+
+async function intend(deps: CommitDeps, { temporary }: Ready, batch: string): Promise<void> {
+  const { dev, ino } = await temporary.handle.stat({ bigint: true })
+  const { id, path, sha256 } = temporary
+  await deps.index.intend({ id, batch, path, dev, ino, sha256 })
+}
+
+/**
+ * From the first visible name to the commit of the index.
+ *
+ * @returns `raced`, with nothing changed, when a file appeared where there was none, or the directory
+ *   was removed
+ */
+async function publish(
+  deps: CommitDeps,
+  uploads: readonly Ready[],
+  ids: readonly string[],
+): Promise<'raced' | ReadonlyMap<string, CommittedFile>> {
+  const done: Done[] = []
+  let failure: unknown
+  for (const upload of uploads) {
+    try {
+      await makeVisible(upload)
+    } catch (error) {
+      failure = error
+      break
+    }
+    const stats = await upload.temporary.handle.stat({ bigint: true })
+    const { path, sha256 } = upload.temporary
+    const entry = { path, fingerprint: fingerprintOf(stats), sha256 }
+    done.push({ upload, entry, modifiedMs: Number(stats.mtimeNs / 1_000_000n) })
+  }
+  await Promise.all(done.map(({ upload }) => syncDirectory(deps, upload)))
+  const told = done.filter(({ upload, entry }) => upload.before.entry?.sha256 !== entry.sha256)
+  const positions = await deps.index.apply({
+    put: done.map(({ entry }) => entry),
+    fulfil: ids,
+    changes: told.map(({ upload, entry }) => {
+      const type = upload.before.entry === undefined ? 'FILE CREATED' : 'FILE UPDATED'
+      return contentChange(type, entry, 'upload')
+    }),
+  })
+  const positionOf = new Map(told.map(({ upload }, i) => [upload, positions[i]]))
+  if (failure !== undefined) {
+    const hasRaced = ['EEXIST', 'ENOENT'].includes(errorCode(failure) ?? '')
+    if (done.length === 0 && hasRaced) return 'raced'
+    throw failure
+  }
+  return new Map(
+    done.map((one) => [
+      one.upload.temporary.id,
+      committed(one.upload, one.modifiedMs, positionOf.get(one.upload)),
+    ]),
+  )
+}
+
+/**
+ * The one step that readers see. Where there was no file it is a `link`, which fails when one appeared
+ * since: the only way in Node to create and never to replace.
+ */
+async function makeVisible({ temporary, place, before, volume }: Ready): Promise<void> {
+  const target = place.directory.at(place.name)
+  if (before.stats === undefined) {
+    await link(temporary.file, target)
+    await unlink(temporary.file)
+  } else {
+    // What an operator set on a single served file, the users file, is kept: it may be private.
+    if (volume.only !== undefined) await temporary.handle.chmod(Number(before.stats.mode & 0o777n))
+    await rename(temporary.file, target)
+  }
+  temporary.consumed()
+}
+
+function syncDirectory({ directorySync }: CommitDeps, { temporary, place }: Ready): Promise<void> {
+  const key = temporary.path.slice(0, -place.name.length)
+  return directorySync.sync(key, () => place.directory.sync())
+}
+
+function unchanged(upload: Ready): CommittedFile {
+  return committed(upload, upload.before.file?.modifiedMs ?? 0, undefined)
+}
+
+function committed(
+  { temporary, before }: Ready,
+  modifiedMs: number,
+  position: string | undefined,
+): CommittedFile {
+  const { path, size, sha256 } = temporary
+  const created = before.file === undefined
+  return { path, size, sha256, etag: entityTagOf(sha256), modifiedMs, created, position }
+}

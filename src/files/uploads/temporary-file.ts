@@ -1,0 +1,63 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FilePath } from '../../protocol/file-path.ts'
+import type { StagedFile } from '../store/file-store.ts'
+import { errorCode } from '../store/storage-fault.ts'
+import type { TemporaryDirectory } from '../volumes/volume.ts'
+
+const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+
+/** 0666 less the umask: a worker of nginx is another user, and must read what it is told to send. */
+const MODE = 0o666
+
+/** A content on its way to a visible name, on the file system of its volume. */
+export class TemporaryFile implements StagedFile {
+  readonly id: string
+  readonly path: FilePath
+  readonly handle: FileHandle
+  readonly file: string
+  size = 0
+  sha256 = ''
+  #isGone = false
+
+  private constructor(id: string, path: FilePath, file: string, handle: FileHandle) {
+    this.id = id
+    this.path = path
+    this.file = file
+    this.handle = handle
+  }
+
+  /** @param id - names it, and the record of what is intended with it */
+  static async create(
+    id: string,
+    path: FilePath,
+    { directory, prefix }: TemporaryDirectory,
+  ): Promise<TemporaryFile> {
+    const file = join(directory, prefix + id)
+    return new TemporaryFile(id, path, file, await open(file, CREATE, MODE))
+  }
+
+  /** The name became the visible one, or was removed: there is nothing left to discard. */
+  consumed(): void {
+    this.#isGone = true
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.handle.close()
+    if (this.#isGone) return
+    this.#isGone = true
+    try {
+      await unlink(this.file)
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error
+    }
+  }
+}
+
+/** The id in the name of a temporary file of ours; undefined for any other name. */
+export function temporaryId(name: string, prefix: string): string | undefined {
+  if (!name.startsWith(prefix)) return undefined
+  const id = name.slice(prefix.length)
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id : undefined
+}

@@ -1,0 +1,93 @@
+import { constants, existsSync } from 'node:fs'
+import { type FileHandle, lstat, mkdir, open, readlink } from 'node:fs/promises'
+import { errorCode } from '../store/storage-fault.ts'
+
+const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
+
+/** Names below it are resolved by the kernel from an open directory: what `openat` is in C. */
+const DESCRIPTORS = '/proc/self/fd'
+
+const HAS_DESCRIPTORS = process.platform === 'linux' && existsSync(DESCRIPTORS)
+
+/**
+ * A directory of a volume, held open and reached without following a symbolic link. Every operation on
+ * what is in it goes by `at(name)`, so that renaming or replacing a directory above it meanwhile leads
+ * nowhere else.
+ *
+ * Without `/proc` the names are checked and then used by path, which somebody who may write into the
+ * volume could race; Linux is what the broker is deployed on.
+ */
+export class ConfinedDirectory implements AsyncDisposable {
+  readonly #handle: FileHandle
+  readonly #path: string
+  #holders = 1
+
+  private constructor(handle: FileHandle, path: string) {
+    this.#handle = handle
+    this.#path = path
+  }
+
+  /** @param directory - trusted: symbolic links that lead to it are followed */
+  static async openRoot(directory: string): Promise<ConfinedDirectory> {
+    const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY)
+    return ConfinedDirectory.#of(handle, directory)
+  }
+
+  static #of(handle: FileHandle, path: string): ConfinedDirectory {
+    return new ConfinedDirectory(handle, HAS_DESCRIPTORS ? `${DESCRIPTORS}/${handle.fd}` : path)
+  }
+
+  /** A path of `name` in this directory, good while it is open. `name` is a single segment. */
+  at(name: string): string {
+    return `${this.#path}/${name}`
+  }
+
+  /** This directory as a path, good while it is open. */
+  get path(): string {
+    return this.#path
+  }
+
+  /** @throws what `open` throws: ENOENT, ENOTDIR for anything but a directory, links included */
+  async openChild(name: string): Promise<ConfinedDirectory> {
+    const path = this.at(name)
+    if (!HAS_DESCRIPTORS) await refuseLink(path)
+    return ConfinedDirectory.#of(await open(path, DIRECTORY), path)
+  }
+
+  /** Makes a directory that survives power loss. One that is there already is fine. */
+  async makeChild(name: string): Promise<void> {
+    try {
+      await mkdir(this.at(name))
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error
+    }
+    await this.sync()
+  }
+
+  /** One more holder: it is closed when all have disposed of it. */
+  retain(): this {
+    this.#holders += 1
+    return this
+  }
+
+  /** Where it is now, which is elsewhere after a move; undefined when that cannot be told. */
+  async location(): Promise<string | undefined> {
+    return HAS_DESCRIPTORS ? await readlink(this.#path) : undefined
+  }
+
+  /** Makes the names in this directory durable. */
+  sync(): Promise<void> {
+    return this.#handle.sync()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#holders -= 1
+    if (this.#holders === 0) await this.#handle.close()
+  }
+}
+
+async function refuseLink(path: string): Promise<void> {
+  const stats = await lstat(path)
+  if (stats.isDirectory()) return
+  throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' })
+}

@@ -1,0 +1,259 @@
+import { chmod, mkdir, open, realpath, rename, unlink } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { ulid } from 'ulid'
+import { type FilePath, parseFilePath } from '../../protocol/file-path.ts'
+import { BrokerError } from '../../protocol/problem.ts'
+import { errorCode, isMissing } from '../store/storage-fault.ts'
+import { ConfinedDirectory } from './confined-directory.ts'
+import { DirectoryCache } from './directory-cache.ts'
+import { VolumeIdentity } from './volume-identity.ts'
+
+/** Names that are neither served nor told, so that rsync, scp and editors may work in a volume. */
+export function isHiddenName(name: string): boolean {
+  return /^[.~]|\.(?:part|tmp)$/.test(name)
+}
+
+export interface VolumeOptions {
+  /** What it is called in the state and in metrics. */
+  readonly name: string
+  /** Its first segment below `/files/`; `''` for the default volume, which has all other paths. */
+  readonly prefix: string
+  readonly directory: string
+  /** For temporary files and serve-links; made when missing. */
+  readonly stateDirectory: string
+  readonly isHidden?: (name: string) => boolean
+  /**
+   * Serves one file and nothing else: `file`, wherever a symbolic link of that name leads, as `name`.
+   * `directory` is then not looked at.
+   */
+  readonly only?: { readonly name: string; readonly file: string }
+}
+
+/** Where a file lies: an open directory and the name in it. The caller closes it. */
+export interface Place extends AsyncDisposable {
+  readonly directory: ConfinedDirectory
+  readonly name: string
+}
+
+/** A writer makes sure that the volume is the known one; `make` also makes missing directories, durably. */
+export type Purpose = 'read' | 'write' | 'make'
+
+/** A directory that is served under one prefix of `/files/`. */
+export class Volume {
+  readonly name: string
+  readonly prefix: string
+  readonly directory: string
+  readonly stateDirectory: string
+  readonly isHidden: (name: string) => boolean
+  readonly only: { readonly name: string; readonly file: string } | undefined
+  readonly #identity: VolumeIdentity | undefined
+  readonly #making = new Map<string, Promise<void>>()
+  readonly #recent = new DirectoryCache()
+  #sharesDevice: boolean | undefined
+
+  private constructor(options: VolumeOptions, identity: VolumeIdentity | undefined) {
+    this.name = options.name
+    this.prefix = options.prefix
+    this.directory = resolve(options.directory)
+    this.stateDirectory = resolve(options.stateDirectory)
+    this.isHidden = options.isHidden ?? isHiddenName
+    this.only = options.only
+    this.#identity = identity
+  }
+
+  static async open(options: VolumeOptions): Promise<Volume> {
+    const { directory, stateDirectory } = options
+    // A worker of nginx, another user, passes through to the links it serves, and sees nothing else.
+    await makeWithMode(stateDirectory, 0o711)
+    await makeWithMode(join(stateDirectory, 'temp'), 0o700)
+    await makeWithMode(join(stateDirectory, 'serve'), 0o711)
+    const identity =
+      options.only === undefined
+        ? await VolumeIdentity.establish(directory, stateDirectory)
+        : undefined
+    return new Volume(options, identity)
+  }
+
+  get serveDirectory(): string {
+    return join(this.stateDirectory, 'serve')
+  }
+
+  /** The names from `directory` to a path of this volume; undefined for one that is never served. */
+  segmentsOf(path: FilePath): readonly string[] | undefined {
+    const segments = path.split('/')
+    if (this.prefix !== '' && segments.shift() !== this.prefix) return undefined
+    if (segments.length === 0 || segments.some((name) => this.isHidden(name))) return undefined
+    if (this.only !== undefined && segments.join('/') !== this.only.name) return undefined
+    return segments
+  }
+
+  /** The path of a name on disk; undefined for one outside the rules. */
+  pathOf(segments: readonly string[]): FilePath | undefined {
+    if (segments.some((name) => this.isHidden(name))) return undefined
+    const path = parseFilePath(
+      [...(this.prefix === '' ? [] : [this.prefix]), ...segments].join('/'),
+    )
+    return path.ok ? path.value : undefined
+  }
+
+  /**
+   * Opens the directory of a file. Nothing but directories is passed through.
+   *
+   * @throws ENOENT or ENOTDIR; {BrokerError} `PATH_INVALID` for a name that is never served,
+   *   `UNAVAILABLE` for a writer when the volume is offline
+   */
+  async openPlace(path: FilePath, purpose: Purpose): Promise<Place> {
+    const segments = this.segmentsOf(path)
+    if (segments === undefined) throw notServed()
+    if (this.only !== undefined) {
+      const target = await this.#target(this.only.file)
+      return placeOf(await ConfinedDirectory.openRoot(dirname(target)), basename(target))
+    }
+    const name = segments[segments.length - 1] ?? ''
+    return placeOf(await this.#walk(segments.slice(0, -1), purpose), name)
+  }
+
+  /** The same, or undefined when a directory that leads to the file is missing. */
+  async findPlace(path: FilePath, purpose: Purpose): Promise<Place | undefined> {
+    try {
+      return await this.openPlace(path, purpose)
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error
+      await this.requireOnline()
+      return undefined
+    }
+  }
+
+  /** Opens a directory of the volume by its names. @throws ENOENT or ENOTDIR */
+  openDirectory(segments: readonly string[]): Promise<ConfinedDirectory> {
+    return this.#walk(segments, 'read')
+  }
+
+  /** False while the directory is not there or not the one that the state knows (unmounted). */
+  async isOnline(): Promise<boolean> {
+    try {
+      if (this.only !== undefined) {
+        await using _ = await ConfinedDirectory.openRoot(dirname(this.only.file))
+        return true
+      }
+      await using root = await ConfinedDirectory.openRoot(this.directory)
+      return (await this.#identity?.isIn(root)) ?? true
+    } catch (error) {
+      if (isMissing(error) || errorCode(error) === 'EIO') return false
+      throw error
+    }
+  }
+
+  /** @throws {BrokerError} `UNAVAILABLE` */
+  async requireOnline(): Promise<void> {
+    if (await this.isOnline()) return
+    throw offline()
+  }
+
+  /** Directories that hold temporary files of this volume, with what their names begin with. */
+  async temporaryDirectories(): Promise<readonly TemporaryDirectory[]> {
+    if (this.only !== undefined) {
+      return [{ directory: dirname(await this.#target(this.only.file)), prefix: '.broker-' }]
+    }
+    const own = { directory: join(this.stateDirectory, 'temp'), prefix: '' }
+    return (await this.sharesDevice()) ? [own] : [{ directory: this.directory, prefix: '.broker-' }]
+  }
+
+  /** True when a file can be linked between the state directory and the volume. */
+  async sharesDevice(): Promise<boolean> {
+    if (this.only !== undefined) return false
+    this.#sharesDevice ??= await canRename(join(this.stateDirectory, 'temp'), this.directory)
+    return this.#sharesDevice
+  }
+
+  async #target(file: string): Promise<string> {
+    try {
+      return await realpath(file)
+    } catch (error) {
+      if (isMissing(error)) return resolve(file)
+      throw error
+    }
+  }
+
+  async #walk(segments: readonly string[], purpose: Purpose): Promise<ConfinedDirectory> {
+    // What a reader has opened was not seen to be the known volume.
+    const key = `${purpose === 'read' ? 'read' : 'write'}:${segments.join('/')}`
+    const recent = await this.#recent.get(key)
+    if (recent !== undefined) return recent
+    let at = await ConfinedDirectory.openRoot(this.directory)
+    if (purpose !== 'read' && (await this.#identity?.isIn(at)) === false) {
+      await at[Symbol.asyncDispose]()
+      throw offline()
+    }
+    let path = ''
+    for (const name of segments) {
+      await using parent = at
+      path = `${path}/${name}`
+      at =
+        purpose === 'read' ? await parent.openChild(name) : await this.#step(parent, path, purpose)
+    }
+    await this.#recent.put(key, at)
+    return at
+  }
+
+  async #step(
+    parent: ConfinedDirectory,
+    path: string,
+    purpose: Purpose,
+  ): Promise<ConfinedDirectory> {
+    const name = basename(path)
+    // Somebody else made it and its name is not durable yet: what we put there would not be either.
+    await this.#making.get(path)
+    try {
+      return await parent.openChild(name)
+    } catch (error) {
+      if (purpose !== 'make' || errorCode(error) !== 'ENOENT') throw error
+    }
+    const making = this.#making.get(path) ?? parent.makeChild(name)
+    this.#making.set(path, making)
+    try {
+      await making
+    } finally {
+      this.#making.delete(path)
+    }
+    return await parent.openChild(name)
+  }
+}
+
+export interface TemporaryDirectory {
+  readonly directory: string
+  readonly prefix: string
+}
+
+function placeOf(directory: ConfinedDirectory, name: string): Place {
+  return { directory, name, [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose]() }
+}
+
+export function notServed(): BrokerError {
+  return new BrokerError('PATH_INVALID', 'no file of this name is served')
+}
+
+function offline(): BrokerError {
+  return new BrokerError('UNAVAILABLE', 'the volume of this path is offline')
+}
+
+async function makeWithMode(directory: string, mode: number): Promise<void> {
+  await mkdir(directory, { recursive: true, mode })
+  await chmod(directory, mode)
+}
+
+/** Tries it: two mounts of one device have the same number and still refuse. */
+async function canRename(from: string, to: string): Promise<boolean> {
+  const id = ulid()
+  const source = join(from, id)
+  const target = join(to, `.broker-${id}`)
+  await (await open(source, 'wx', 0o600)).close()
+  try {
+    await rename(source, target)
+    await unlink(target)
+    return true
+  } catch (error) {
+    await unlink(source)
+    return errorCode(error) !== 'EXDEV'
+  }
+}

@@ -1,0 +1,105 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import type { FilePath } from '../../protocol/file-path.ts'
+import { fingerprintOf } from '../fingerprint.ts'
+import { isMissing } from '../store/storage-fault.ts'
+import { type OwnLinks, statOf } from '../store/visible-file.ts'
+import { type ContentHasher, digestsOf } from '../uploads/content-hasher.ts'
+import type { Place, Volume } from '../volumes/volume.ts'
+import type { ContentReader, FileLook, HashedContent } from './content-reader.ts'
+
+/** A pipe would block `open`, a link would lead elsewhere. */
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** Up to this many bytes a content is hashed in place: the hop to a thread costs more. */
+const SMALL_BYTES = 64 * 1024
+
+const BLOCK_BYTES = 256 * 1024
+
+/** Reads the files of a volume for the watcher. */
+export class VolumeContent implements ContentReader {
+  readonly #volume: Volume
+  readonly #hasher: ContentHasher
+  readonly #ownLinks: OwnLinks
+
+  constructor(volume: Volume, hasher: ContentHasher, ownLinks: OwnLinks) {
+    this.#volume = volume
+    this.#hasher = hasher
+    this.#ownLinks = ownLinks
+  }
+
+  async look(path: FilePath): Promise<FileLook | undefined> {
+    await using place = await this.#place(path)
+    const stats = await statOf(place)
+    if (stats?.isFile() !== true) return undefined
+    const isShared = Number(stats.nlink) > 1 + this.#ownLinks(stats.dev, stats.ino)
+    return { fingerprint: fingerprintOf(stats), isShared }
+  }
+
+  async hash(path: FilePath): Promise<HashedContent | undefined> {
+    await using file = await this.#open(path)
+    if (file === undefined) return undefined
+    const stats = await file.stat({ bigint: true })
+    if (!stats.isFile()) return undefined
+    const before = fingerprintOf(stats)
+    // Not to the end: a file that grows as fast as it is read has none.
+    const sha256 = await this.#digest(file, before.size)
+    const after = fingerprintOf(await file.stat({ bigint: true }))
+    return { sha256, before, after }
+  }
+
+  async bytes(path: FilePath): Promise<Buffer> {
+    await using file = await this.#open(path)
+    if (file === undefined) throw new Error('the file is gone')
+    return await file.readFile()
+  }
+
+  async #digest(file: FileHandle, size: number): Promise<string> {
+    if (size <= SMALL_BYTES) {
+      const block = Buffer.alloc(size)
+      const { bytesRead } = await file.read(block, 0, size, 0)
+      return digestsOf(block.subarray(0, bytesRead), ['sha-256'])['sha-256'] ?? ''
+    }
+    const session = this.#hasher.begin(['sha-256'])
+    try {
+      // One block is read while the other is hashed.
+      let hashing = Promise.resolve(new ArrayBuffer(BLOCK_BYTES))
+      let free = new ArrayBuffer(BLOCK_BYTES)
+      for (let position = 0; position < size; ) {
+        const wanted = Math.min(BLOCK_BYTES, size - position)
+        const { bytesRead } = await file.read(new Uint8Array(free), 0, wanted, position)
+        if (bytesRead === 0) break
+        position += bytesRead
+        const next = await hashing
+        hashing = session.update(free, bytesRead)
+        // Looked at in the next round; until then a failure is nobody's.
+        hashing.catch(() => undefined)
+        free = next
+      }
+      await hashing
+      return (await session.digests())['sha-256'] ?? ''
+    } finally {
+      session.discard()
+    }
+  }
+
+  async #open(path: FilePath): Promise<FileHandle | undefined> {
+    await using place = await this.#place(path)
+    if (place === undefined) return undefined
+    try {
+      return await open(place.directory.at(place.name), READ)
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw error
+    }
+  }
+
+  async #place(path: FilePath): Promise<Place | undefined> {
+    try {
+      return await this.#volume.openPlace(path, 'read')
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw error
+    }
+  }
+}

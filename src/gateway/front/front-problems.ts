@@ -1,0 +1,84 @@
+import { BrokerError, type ProblemCode, toProblem } from '../../protocol/problem.ts'
+
+/** A failure that Nginx itself answers, in the form and with the codes of the broker. */
+interface FrontProblem {
+  readonly code: ProblemCode
+  /** Statuses of Nginx that become this one: 494 to 497 are its own, for headers and TLS. */
+  readonly statuses: readonly number[]
+  readonly detail: string
+  readonly retryAfterSeconds?: number
+}
+
+const FRONT_PROBLEMS: readonly FrontProblem[] = [
+  {
+    code: 'REQUEST_INVALID',
+    statuses: [400, 495, 496, 497, 501],
+    detail: 'the request could not be read, or its client certificate is not accepted',
+  },
+  { code: 'NOT_FOUND', statuses: [404], detail: 'nothing is here' },
+  { code: 'METHOD_NOT_ALLOWED', statuses: [405], detail: 'this method is not served' },
+  { code: 'REQUEST_TIMEOUT', statuses: [408], detail: 'the request did not arrive in time' },
+  { code: 'PRECONDITION_FAILED', statuses: [412], detail: 'the file is not the one asked for' },
+  { code: 'TOO_LARGE', statuses: [413], detail: 'the body is larger than what is accepted here' },
+  { code: 'TARGET_TOO_LONG', statuses: [414], detail: 'the URL is too long' },
+  { code: 'RANGE_NOT_SATISFIABLE', statuses: [416], detail: 'the range is outside the file' },
+  {
+    code: 'TOO_MANY_REQUESTS',
+    statuses: [429],
+    detail: 'too many connections or attempts from this address',
+    retryAfterSeconds: 1,
+  },
+  { code: 'HEADERS_TOO_LARGE', statuses: [494], detail: 'the header fields are too large' },
+  { code: 'INTERNAL', statuses: [500], detail: 'something went wrong' },
+  {
+    code: 'UNAVAILABLE',
+    statuses: [502, 503, 504],
+    detail: 'the broker does not answer',
+    retryAfterSeconds: 1,
+  },
+]
+
+/** `error_page` lines: what Nginx would answer in HTML becomes a problem. */
+export function renderErrorPages(): string {
+  const lines = FRONT_PROBLEMS.map(({ code, statuses }) => {
+    const { status } = problemOf(code)
+    return `error_page ${statuses.join(' ')} =${status} /-/problem/${status};`
+  })
+  return `# What Nginx itself refuses is answered like a refusal of the broker. Included wherever a location has an
+# error_page of its own, since then it inherits none.
+
+${lines.join('\n')}
+`
+}
+
+/** The locations that `renderErrorPages` leads to. */
+export function renderProblemLocations(publicUrl: string): string {
+  return FRONT_PROBLEMS.map((problem) => renderLocation(problem, publicUrl)).join('\n')
+}
+
+/** A `return` of the problem; `detail` is for people and without quotes. */
+export function renderReturn(code: ProblemCode, detail: string, publicUrl: string): string {
+  const problem = JSON.stringify(toProblem(new BrokerError(code, detail), publicUrl))
+  return `return ${problemOf(code).status} '${problem}';`
+}
+
+function renderLocation(problem: FrontProblem, publicUrl: string): string {
+  const { code, detail, retryAfterSeconds } = problem
+  const { status } = problemOf(code)
+  const retryAfter =
+    retryAfterSeconds === undefined
+      ? ''
+      : `    add_header Retry-After ${retryAfterSeconds} always;\n`
+  return `location = /-/problem/${status} {
+    internal;
+    default_type application/problem+json;
+    add_header Cache-Control no-store always;
+    add_header X-Request-Id $request_id always;
+${retryAfter}    ${renderReturn(code, detail, publicUrl)}
+}
+`
+}
+
+function problemOf(code: ProblemCode) {
+  return toProblem(new BrokerError(code, ''))
+}
