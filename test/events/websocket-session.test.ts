@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { startGateway, type TestGateway, TOKENS, USERS_XML } from '../support/gateway.ts'
+import { sha256, startGateway, type TestGateway, TOKENS, USERS_XML } from '../support/gateway.ts'
 import { TestSocket } from '../support/test-socket.ts'
 
 const broker = await startGateway()
@@ -200,4 +200,22 @@ test('a broker that drains tells when to come back and closes with 1012', async 
   assert.equal(typeof closing['retryAfterMs'], 'number')
   assert.equal((await socket.closed).code, 1012)
   await own[Symbol.asyncDispose]()
+})
+
+test('a client is warned before its token expires and stays by renewing it', async () => {
+  const expiresAt = (ms: number) => `expires="${new Date(Date.now() + ms).toISOString()}"`
+  const second = 'dbk_second-for-tests-000000000000000000000'
+  const users = USERS_XML.replace(
+    '<token id="reader-1"',
+    `<token id="reader-2" sha256="${sha256(second)}"/><token id="reader-1" ${expiresAt(3000)}`,
+  )
+  await using own = await startGateway({}, users)
+  using renewing = await TestSocket.open(`${own.wsUrl}/ws`, { token: TOKENS.reader })
+  using staying = await TestSocket.open(`${own.wsUrl}/ws`, { token: TOKENS.reader })
+  const warning = await renewing.wait(({ op }) => op === 'expiring')
+  assert.ok(Number(warning['inMs']) <= 60_000)
+  const renewed = await renewing.ask({ op: 'auth', token: second })
+  assert.deepEqual([renewed['user'], renewed['expires']], ['reader', null])
+  assert.equal((await staying.closed).code, 4401)
+  assert.equal((await renewing.ask({ op: 'ping' }))['op'], 'ok')
 })

@@ -61,7 +61,8 @@ export class RawPeer implements Disposable {
     this.write(command('HELLO', short(user), short(token)))
     const [, size = 0] = await this.#take(2)
     const body = (await this.#take(size)).toString('latin1')
-    if (body.includes('ERROR')) return `ERROR ${body.slice(-3)}`
+    // libzmq 4.3 does not write the first byte of ERROR.
+    if (body.includes('RROR')) return `ERROR ${body.slice(-3)}`
     return body.includes('WELCOME') ? 'WELCOME' : body
   }
 

@@ -20,6 +20,9 @@ export const SESSION_PROTOCOL = 'broker.v1.json'
 /** How long a connection without a credential may stay. */
 const AUTHENTICATION_MS = 10_000
 
+/** How long before its credential expires a client is told. */
+const EXPIRY_NOTICE_MS = 60_000
+
 /** Most filters of one connection. */
 const MAX_FILTERS = 128
 
@@ -43,6 +46,8 @@ export class WebSocketSession {
   readonly #registration: Disposable
   readonly #authenticationTimer: NodeJS.Timeout | undefined
   #waiting = 0
+  /** Expiry that the client has been warned of. */
+  #warnedOf: number | undefined
 
   constructor(services: SessionServices, webSocket: WebSocket, request: FastifyRequest) {
     this.#services = services
@@ -74,12 +79,23 @@ export class WebSocketSession {
 
   tick(): void {
     this.#sink.heartbeat()
+    this.#warnOfExpiry()
     this.#stream.tellPosition(QUIET_MS)
   }
 
   drain(retryAfterMs: number): void {
     this.#sink.send({ op: 'closing', reason: 'restart', retryAfterMs })
     this.#sink.end('serviceRestart')
+  }
+
+  /** Once for each credential, in time to renew it on the open connection. */
+  #warnOfExpiry(): void {
+    const expiresMs = this.principal.credential?.expiresMs
+    if (expiresMs === undefined || expiresMs === this.#warnedOf) return
+    const inMs = expiresMs - Date.now()
+    if (inMs > EXPIRY_NOTICE_MS) return
+    this.#warnedOf = expiresMs
+    this.#sink.send({ op: 'expiring', inMs })
   }
 
   #welcome(): void {
