@@ -59,5 +59,5 @@ async function httpEvents(
   const accept = request.headers.accept ?? ''
   if (accept.includes('text/event-stream')) return httpServerSentEvents(services, request, reply)
   if (accept.includes('application/x-ndjson')) return httpLines(services, request, reply)
-  return reply.type('application/json').send(await httpPage(services.log, request))
+  return reply.type('application/json').send(await httpPage(services, request))
 }

@@ -49,6 +49,8 @@ const SERVE_LOCATION = '/-/serve/'
 /** A first look at very many files goes on behind the first requests. */
 const START_WAIT_MS = 10_000
 
+const SWEEP_MS = 100
+
 /** The composition root: the only file that builds services. Read it first. */
 export async function createGateway(settings: Settings, { log }: GatewayDeps): Promise<Gateway> {
   await using cleanup = new AsyncDisposableStack()
@@ -140,7 +142,13 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     newAdminToken: users.newAdminToken,
     reload: () => users.reload(),
     drain: async (windowMs) => {
+      // Nobody new is let in while those who are here are told to leave.
+      const closed = app.close()
       await connections.drain(windowMs)
+      // A connection that becomes idle only now would be kept for its next request.
+      const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
+      await closed
+      clearInterval(sweep)
       await close()
     },
     close,

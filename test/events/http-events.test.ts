@@ -281,3 +281,17 @@ test('after a restart a subscriber goes on from its position without a gap', asy
   )
   await again[Symbol.asyncDispose]()
 })
+
+test('a broker that drains answers long polls and ends streams instead of waiting for them', async () => {
+  await using own = await startGateway()
+  const waiting = own.request('/events/a?since=latest&wait=60', { as: 'admin' })
+  const stream = await own.request('/events/a', {
+    headers: { accept: 'text/event-stream' },
+    as: 'admin',
+  })
+  const ended = stream.text()
+  await own.gateway.drain(10)
+  assert.equal((await waiting).status, 200)
+  await ended
+  await assert.rejects(fetch(`${own.url}/livez`))
+})

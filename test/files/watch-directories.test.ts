@@ -121,3 +121,22 @@ test('a directory that is not there does not hold up the others', async () => {
   writeFileSync(join(root, 'f'), '')
   await subject.sees('/f')
 })
+
+test('directories that come and go leave the others watched', async () => {
+  await using subject = await setUp()
+  const { root, watches } = subject
+  const kept = Array.from({ length: 5 }, (_, i) => join(root, `kept${i}`))
+  for (const directory of kept) mkdirSync(directory)
+  await watches.add([root, ...kept])
+  for (let i = 0; i < 50; i += 1) {
+    const some = Array.from({ length: 12 }, (_, d) => join(root, `gone${i % 7}/${d}`))
+    for (const directory of some) mkdirSync(directory, { recursive: true })
+    await watches.add([join(root, `gone${i % 7}`), ...some])
+    rmSync(join(root, `gone${i % 7}`), { recursive: true })
+    watches.remove([...some, join(root, `gone${i % 7}`)])
+    for (const [k, directory] of kept.entries()) {
+      writeFileSync(join(directory, `f${i}`), '')
+      await subject.sees(`/kept${k}/f${i}`)
+    }
+  }
+})

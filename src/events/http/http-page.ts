@@ -3,6 +3,7 @@ import type { Principal } from '../../auth/principal.ts'
 import { formatPosition } from '../../protocol/position.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
 import { admitSubscriber } from '../delivery/admission.ts'
+import type { Connections } from '../delivery/connections.ts'
 import { mayReceive } from '../delivery/may-receive.ts'
 import { resumePoint } from '../delivery/resume-point.ts'
 import type { EventLog, StoredEvent } from '../log/event-log.ts'
@@ -11,8 +12,16 @@ import { readNumber, readStreamRequest } from './stream-request.ts'
 
 const MAX_WAIT_SECONDS = 60
 
+export interface PageServices {
+  readonly log: EventLog
+  readonly connections: Connections
+}
+
 /** One page of history: `{position, complete, more, events}`. */
-export async function httpPage(log: EventLog, request: FastifyRequest): Promise<Buffer> {
+export async function httpPage(
+  { log, connections }: PageServices,
+  request: FastifyRequest,
+): Promise<Buffer> {
   const { filter, since = 'earliest', query } = readStreamRequest(request)
   const limit = readNumber(query, 'limit', { fallback: 100, max: 1000 })
   const waitSeconds = readNumber(query, 'wait', { fallback: 0, max: MAX_WAIT_SECONDS })
@@ -22,7 +31,7 @@ export async function httpPage(log: EventLog, request: FastifyRequest): Promise<
   let page = await read()
   const isEmpty = page.events.length === 0 && gap === undefined && page.through === log.head
   if (isEmpty && waitSeconds > 0) {
-    await nextEvent(log, request, filter, waitSeconds * 1000)
+    await nextEvent({ log, connections }, request, filter, waitSeconds * 1000)
     page = await read()
   }
   return render(log, page, gap)
@@ -51,9 +60,12 @@ async function readPage(
   return { events, through, more: through < log.head && limit > 0 }
 }
 
-/** Resolves when something that `filter` asks for is committed, when time is up or the client is gone. */
+/**
+ * Resolves when something that `filter` asks for is committed, when time is up, the client is gone, its
+ * credential is removed or the broker is stopping.
+ */
 async function nextEvent(
-  log: EventLog,
+  { log, connections }: PageServices,
   { principal, raw }: FastifyRequest,
   filter: TopicFilter,
   waitMs: number,
@@ -62,6 +74,14 @@ async function nextEvent(
   const { promise, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, waitMs)
   raw.once('close', resolve)
+  using _connection = connections.add({
+    principal,
+    judge: (renewed) => {
+      if (renewed === undefined) resolve()
+    },
+    tick: () => {},
+    drain: () => resolve(),
+  })
   using _subscription = log.onCommit((events) => {
     const isWanted = ({ topic }: StoredEvent) =>
       matcher.matches(topic) && mayReceive(principal.rights, topic)

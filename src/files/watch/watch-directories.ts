@@ -28,13 +28,16 @@ export interface DirectoryWatches extends AsyncDisposable {
 /** Added at once: unpaced, chokidar needs memory for all at a time and kills a thread with a limit. */
 const ADDED_AT_ONCE = 10
 
-/** Directories of one chokidar watcher, and how many it may have forgotten before it is replaced. */
+/** Directories of one watcher of chokidar. */
 const GROUP_SIZE = 32
-const GROUP_FORGOTTEN = 8
 
-const SUBSCRIBE_TIMEOUT_MS = 30_000
+/** One that has forgotten so many, or of which so few are left, is replaced. */
+const MANY_FORGOTTEN = 8
+const FEW_LEFT = 2
 
-/** Chokidar has nothing left to do and did not subscribe: it takes the directory for an ignored one. */
+const SUBSCRIBE_TIMEOUT_MS = 5000
+
+/** Chokidar did not subscribe and gave no error: it takes the directory for an ignored one. */
 const GAVE_UP = 'EAGAIN'
 
 /**
@@ -42,7 +45,8 @@ const GAVE_UP = 'EAGAIN'
  * and what it interprets comes late or, after a flood, not at all.
  *
  * In groups, because a watcher of chokidar keeps a record of every path it was ever told to unwatch and
- * goes through all of them, and through all that it watches, for each event and each `unwatch`.
+ * goes through all of them, and through all that it watches, for each event and each `unwatch`. Also, a
+ * task of it can wait for itself when a directory vanishes; a group that has forgotten one takes no more.
  */
 export class ChokidarDirectories implements DirectoryWatches {
   readonly #events: DirectoryEvents
@@ -73,10 +77,7 @@ export class ChokidarDirectories implements DirectoryWatches {
       group.forget(directory)
       touched.add(group)
     }
-    for (const group of touched) {
-      const isEmpty = group.directories.size === 0 && group !== this.#filling
-      if (isEmpty || group.isSpent) this.#replace(group)
-    }
+    for (const group of touched) if (group.isSpent) this.#replace(group)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -156,11 +157,12 @@ class Group {
   }
 
   get isFull(): boolean {
-    return this.#added >= GROUP_SIZE
+    return this.#added >= GROUP_SIZE || this.#forgotten > 0
   }
 
   get isSpent(): boolean {
-    return this.#forgotten >= GROUP_FORGOTTEN
+    const isSmall = this.#forgotten > 0 && this.directories.size <= FEW_LEFT
+    return isSmall || this.#forgotten >= MANY_FORGOTTEN
   }
 
   /** @returns the code of the error when it cannot be watched */
@@ -175,7 +177,7 @@ class Group {
       if (!this.directories.has(directory)) return undefined
       const failure = this.#failures.get(directory)
       if (failure !== undefined || tasks.size === 0) return failure ?? GAVE_UP
-      if (performance.now() > deadlineMs) return 'ETIMEDOUT'
+      if (performance.now() > deadlineMs) return GAVE_UP
       await delay(1)
     }
     return undefined
