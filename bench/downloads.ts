@@ -76,7 +76,8 @@ async function startBrokerFront(): Promise<Front> {
   const port = await freePort()
   const directory = await serverDirectory()
   const account = NGINX_USER === undefined ? [] : ['--user', NGINX_USER]
-  const flags = ['nginx', '--dir', directory, '--http', `127.0.0.1:${port}`, ...account]
+  const http = ['--http', `127.0.0.1:${port}`, '--zmq-subscribe', 'off', '--zmq-session', 'off']
+  const flags = ['nginx', '--dir', directory, ...http, ...account]
   const { status, stderr } = spawnSync(process.execPath, [
     BROKER_COMMAND,
     ...flags,

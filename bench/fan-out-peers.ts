@@ -1,5 +1,5 @@
 import { FanOutLoad, type FanOutTarget } from './load/fan-out-load.ts'
-import { BATCH, PUBLISHERS, toApp, toBroker, toMosquitto } from './load/fan-out-targets.ts'
+import { BATCH, toApp, toBroker, toMosquitto } from './load/fan-out-targets.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import type { Publisher } from './load/publisher.ts'
 import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
@@ -78,7 +78,7 @@ function section(results: readonly (readonly [number, readonly Rounds[]])[]): Se
   return {
     title: 'WebSocket fan-out beside other servers',
     notes: [
-      `As the fan-out above, with ${SIZE.payloadBytes} bytes of data from ${PUBLISHERS} publishers. Mosquitto is given PUBLISH of quality of ` +
+      `As the fan-out above, with ${SIZE.payloadBytes} bytes of data. Mosquitto is given PUBLISH of quality of ` +
         'service 0 over TCP and sends it over MQTT on WebSockets, without a bound on its queues, since by default ' +
         'it drops what a subscriber has not read. Socket.IO and bare `ws` are Node programs that take the same ' +
         `NDJSON of ${BATCH} lines as the broker and send each line to every socket.`,

@@ -14,8 +14,11 @@ import { NATS_CONNECT } from './nats-publisher.ts'
 import type { CalledProcess } from './process-calls.ts'
 import type { Publisher, PublishOptions } from './publisher.ts'
 
-/** Connections that publish as fast as they are accepted. */
-export const PUBLISHERS = 2
+/** Connections that publish as fast as they are accepted: as many as the broker is fastest with. */
+export const BROKER_PUBLISHERS = 4
+
+/** The same of the peers; with more of them nats-server is no faster. */
+export const PEER_PUBLISHERS = 2
 
 /** Events of one NDJSON request. */
 export const BATCH = 500
@@ -41,7 +44,7 @@ export function toBroker(
   return {
     pid: process.pid,
     subscriber: { host, port, path: '/events/bench/**', headers: CONSUMER, greetings: [] },
-    prepare: preparing(publisher, { host, port, target }, size),
+    prepare: preparing(publisher, { host, port, target, publishers: BROKER_PUBLISHERS }, size),
   }
 }
 
@@ -62,7 +65,11 @@ export function toNats(
       messageBytes: head.length + size.payloadBytes + 2,
       otherBytes: 'PING\r\n'.length,
     },
-    prepare: preparing(publisher, { host, port: clientPort, target }, size),
+    prepare: preparing(
+      publisher,
+      { host, port: clientPort, target, publishers: PEER_PUBLISHERS },
+      size,
+    ),
   }
 }
 
@@ -90,7 +97,11 @@ export function toMosquitto(
       messageBytes: mqttPublish(TOPIC, 'x'.repeat(size.payloadBytes)).length,
       otherBytes: 2,
     },
-    prepare: preparing(publisher, { host, port: clientPort, target }, size),
+    prepare: preparing(
+      publisher,
+      { host, port: clientPort, target, publishers: PEER_PUBLISHERS },
+      size,
+    ),
   }
 }
 
@@ -110,17 +121,17 @@ export function toApp(
   return {
     pid,
     subscriber: { host, port, path, headers: {}, greetings },
-    prepare: preparing(publisher, { host, port, target }, size),
+    prepare: preparing(publisher, { host, port, target, publishers: PEER_PUBLISHERS }, size),
   }
 }
 
 function preparing(
   publisher: PublisherProcess,
-  where: Pick<PublishOptions, 'host' | 'port' | 'target'>,
+  where: Pick<PublishOptions, 'host' | 'port' | 'target' | 'publishers'>,
   { payloadBytes, perSecond }: PublishSize,
 ): FanOutTarget['prepare'] {
   return async (messages) => {
-    const publishers = perSecond === undefined ? PUBLISHERS : 1
+    const publishers = perSecond === undefined ? where.publishers : 1
     await publisher.call('prepare', { ...where, publishers, messages, payloadBytes, perSecond })
     return () => publisher.call('publish', undefined)
   }

@@ -36,12 +36,14 @@ const USERS = `<?xml version="1.0" encoding="UTF-8"?>
 </broker-users>
 `
 
+const ANY_PORT = 'tcp://127.0.0.1:0'
+
 export interface RunningBroker {
   readonly process: ServerProcess
   readonly host: string
   /** 0 on a unix socket. */
   readonly port: number
-  /** The settings that it was started with. */
+  /** The settings that it was started with, but for its ZeroMQ endpoints. */
   readonly flags: readonly string[]
 }
 
@@ -58,10 +60,10 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
   const listen = options.isUnixSocket ? `unix:${directory}/broker.sock` : '127.0.0.1:0'
   const flags = [
     ...['--listen', listen, '--data', join(directory, 'data'), '--users', users],
-    ...['--zmq-subscribe', 'off', '--zmq-session', 'off'],
     ...(options.flags ?? []),
   ]
-  const command = [...nodeFlags(), BROKER_COMMAND, 'serve', ...flags]
+  const zmq = ['--zmq-subscribe', ANY_PORT, '--zmq-session', ANY_PORT]
+  const command = [...nodeFlags(), BROKER_COMMAND, 'serve', ...flags, ...zmq]
   const process = await ServerProcess.start(directory, globalThis.process.execPath, command)
   const port = await process.ready(async () => {
     const output = await readFile(join(directory, 'output.log'), 'utf8')

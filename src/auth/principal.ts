@@ -70,6 +70,11 @@ export interface Identities {
    * @throws {BrokerError} `CREDENTIAL_INVALID`; `TOO_MANY_REQUESTS` after many failures from there
    */
   authenticate(secret: string, from: string): Principal
+  /**
+   * @param publicKey - Z85, of a peer that completed the CURVE handshake and thereby holds the secret one
+   * @throws {BrokerError} `CREDENTIAL_INVALID`
+   */
+  authenticateCurveKey(publicKey: string): Principal
   /** Whoever presents nothing. */
   anonymous(): Principal
   /** The same principal as of the users table in force, or undefined when its credential is gone. */

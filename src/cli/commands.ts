@@ -56,6 +56,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'print the settings in force',
     load: async () => (await import('./commands/config.ts')).config,
   },
+  keys: {
+    summary: 'print the public key of the CURVE endpoints',
+    load: async () => (await import('./commands/keys.ts')).keys,
+  },
   nginx: {
     summary: 'write a configuration of Nginx for this broker',
     load: async () => (await import('./commands/nginx.ts')).nginx,

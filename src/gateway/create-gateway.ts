@@ -13,6 +13,7 @@ import { uploadQuestionPlugin } from '../files/http/upload-question.ts'
 import { filesPlugin } from '../files/plugin.ts'
 import { componentStates } from './component-states.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
+import { openCurveKeys } from './curve-keys.ts'
 import { createHttpApp } from './http-app.ts'
 import { reloadingUsers } from './joins.ts'
 import { Metrics } from './metrics.ts'
@@ -33,6 +34,8 @@ export interface Gateway extends AsyncDisposable {
   readonly url: string
   /** Where the administrator token was written; on the first start only. */
   readonly newAdminToken: string | undefined
+  /** What clients of the CURVE endpoints need; undefined when there are none. */
+  readonly curvePublicKey: string | undefined
   /** Puts the users file in force as it is on disk. */
   reload(): Promise<void>
   /** Tells clients to come back, spreading their closes over `windowMs`, finishes requests, and closes. */
@@ -112,10 +115,16 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   installOperations(app, { version, metrics, components: () => componentStates(files) })
   const doors = { log: eventLog, delivery, connections, publisher, identities }
   await app.register((scope) => eventsPlugin(scope, doors))
+  const curve = usesCurve(settings) ? await openCurveKeys(settings) : undefined
   const zmq = cleanup.use(
     await ZmqService.open(
       { subscribe: settings.zmqSubscribe, session: settings.zmqSession },
-      { ...doors, logger: log, maxEventBytes: settings.maxEventBytes },
+      {
+        ...doors,
+        logger: log,
+        maxEventBytes: settings.maxEventBytes,
+        curve,
+      },
     ),
   )
   identities.onChange(() => zmq.judge())
@@ -140,6 +149,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   return {
     url,
     newAdminToken: users.newAdminToken,
+    curvePublicKey: curve?.publicKey,
     reload: () => users.reload(),
     drain: async (windowMs) => {
       // Nobody new is let in while those who are here are told to leave.
@@ -154,6 +164,10 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+function usesCurve({ zmqSubscribe, zmqSession }: Settings): boolean {
+  return [...zmqSubscribe, ...zmqSession].some(({ security }) => security === 'curve')
 }
 
 async function listen(app: FastifyInstance, { listen: address }: Settings): Promise<string> {

@@ -106,6 +106,8 @@ const REFUSED: readonly [headers: Record<string, string>, body: string | Buffer,
   [NDJSON, '1\n'.repeat(MAX_BATCH_EVENTS + 1), 'TOO_LARGE'],
   [{ 'ce-id': '1', 'ce-type': 't' }, '', 'EVENT_INVALID'],
   [{ 'ce-specversion': '1.0' }, '', 'EVENT_INVALID'],
+  [{ 'ce-specversion': '1.0', 'ce-type': 't', 'ce-data': 'x' }, '', 'EVENT_INVALID'],
+  [{ 'ce-specversion': '1.0', 'ce-type': 't', 'ce-data_base64': 'AA==' }, '', 'EVENT_INVALID'],
   [{ 'ce-specversion': '1.0', 'ce-type': '%C0%A0' }, '', 'EVENT_INVALID'],
 ]
 

@@ -52,6 +52,15 @@ export class FakeIdentities implements Identities {
     this.#users.delete(token)
   }
 
+  /** Keys of users, Z85. */
+  readonly curveKeys = new Map<string, string>()
+
+  authenticateCurveKey(publicKey: string): Principal {
+    const secret = this.curveKeys.get(publicKey)
+    if (secret === undefined) throw new BrokerError('CREDENTIAL_INVALID', 'the key is not known')
+    return this.authenticate(secret, 'curve')
+  }
+
   authenticate(secret: string, from: string): Principal {
     this.attempts.push({ secret, from })
     if (this.throttled.has(from)) throw new BrokerError('TOO_MANY_REQUESTS', 'too many failures')

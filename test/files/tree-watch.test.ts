@@ -220,7 +220,12 @@ test('directories beyond the limit of the system are reported and watched when t
   await using subject = await setUp()
   for (let i = 0; i < 30; i += 1) mkdirSync(join(subject.root, `d${i}`))
   subject.watches.limit = 12
+  let attempts = 0
+  subject.watches.onAdd = () => {
+    attempts += 1
+  }
   await subject.tree.cover(false)
+  assert.ok(attempts < 31, 'no attempt is made once the limit is known')
   assert.deepEqual(subject.coverages, [{ watched: 11, unwatched: 20, reason: 'ENOSPC' }])
   mkdirSync(join(subject.root, 'new'))
   subject.watches.report(join(subject.root, 'new'))

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { appendFile, mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
+import type { StartWatch } from '../../src/files/watch/lasting-watcher.ts'
 import { ChokidarDirectories } from '../../src/files/watch/watch-directories.ts'
 import { startWatchThread } from '../../src/files/watch/watcher.ts'
 import type { FilePath } from '../../src/protocol/file-path.ts'
@@ -18,6 +19,24 @@ async function upload({ store }: WatchedVolume, path: string, text: string): Pro
   const options = { digests: [], confirmShrink: false }
   await using staged = await store.stage(path as FilePath, contentOf(text), options)
   await store.commit([{ staged, guard: () => {} }])
+}
+
+/** Watches here, but for directories that `fails` says the system has no watch for. */
+function watchingBut(fails: (directory: string) => boolean): StartWatch {
+  return watchHere({
+    watch: (events) => {
+      const real = new ChokidarDirectories(events)
+      return {
+        add: async (directories) => {
+          const failures = directories.filter(fails)
+          await real.add(directories.filter((directory) => !failures.includes(directory)))
+          return new Map(failures.map((directory) => [directory, 'ENOSPC']))
+        },
+        remove: (directories) => real.remove(directories),
+        [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
+      }
+    },
+  })
 }
 
 test('changes on disk are told once they are synchronised', async () => {
@@ -137,7 +156,12 @@ test('of an unmounted volume nothing is told, and of one that is back only what 
   await using subject = await WatchedVolume.open()
   await writeFile(join(subject.root, 'a'), 'one')
   await writeFile(join(subject.root, 'b'), 'one')
-  const watch = await subject.start({ isFirst: true })
+  const added: string[] = []
+  const startWatch = watchingBut((directory) => {
+    added.push(directory)
+    return false
+  })
+  const watch = await subject.start({ isFirst: true, startWatch })
   const away = join(subject.base, 'away')
   renameSync(subject.root, away)
   mkdirSync(subject.root)
@@ -149,12 +173,40 @@ test('of an unmounted volume nothing is told, and of one that is back only what 
   rmSync(subject.root, { recursive: true })
   renameSync(away, subject.root)
   await writeFile(join(subject.root, 'b'), 'two')
+  added.length = 0
   await watch.sync()
   assert.equal(watch.status.state, 'watching')
+  assert.ok(added.includes(subject.root), 'an unmount ends every watch')
   assert.deepEqual(subject.words(), ['UPDATED b'])
   await writeFile(join(subject.root, 'c'), 'x')
   await watch.sync()
   assert.deepEqual(subject.words(), ['CREATED c'])
+})
+
+test('a hard link to what is outside of the volume is left out until the other name is gone', async () => {
+  await using subject = await WatchedVolume.open()
+  const watch = await subject.start()
+  const secret = join(subject.base, 'secret')
+  writeFileSync(secret, 'x')
+  linkSync(secret, join(subject.root, 'f'))
+  await watch.sync()
+  assert.deepEqual(subject.words(), [])
+  assert.equal(watch.status.leftOut, 1)
+  rmSync(secret)
+  await watch.sync()
+  assert.deepEqual(subject.words(), ['CREATED f'])
+  assert.equal(watch.status.leftOut, 0)
+})
+
+test('what is written by another name of a told file is found by a scan', async () => {
+  await using subject = await WatchedVolume.open()
+  const watch = await subject.start()
+  writeFileSync(join(subject.root, 'f'), 'x')
+  await watch.sync()
+  linkSync(join(subject.root, 'f'), join(subject.base, 'other'))
+  writeFileSync(join(subject.base, 'other'), 'y')
+  await watch.rescan()
+  assert.deepEqual(subject.words(), ['CREATED f', 'UPDATED f'])
 })
 
 test('a volume that is offline at the start is waited for', async () => {
@@ -175,20 +227,7 @@ test('with directories that cannot be watched, scans find what changes there', a
   for (let d = 0; d < 20; d += 1) mkdirSync(join(subject.root, `d${d}`))
   const failing = new Set<string>()
   for (let d = 0; d < 20; d += 1) failing.add(join(subject.root, `d${d}`))
-  const startWatch = watchHere({
-    watch: (events) => {
-      const real = new ChokidarDirectories(events)
-      return {
-        add: async (directories) => {
-          const failures = directories.filter((directory) => failing.has(directory))
-          await real.add(directories.filter((directory) => !failing.has(directory)))
-          return new Map(failures.map((directory) => [directory, 'ENOSPC']))
-        },
-        remove: (directories) => real.remove(directories),
-        [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
-      }
-    },
-  })
+  const startWatch = watchingBut((directory) => failing.has(directory))
   const watch = await subject.start({ startWatch })
   assert.equal(watch.status.state, 'degraded')
   assert.equal(watch.status.reason, 'ENOSPC')
@@ -196,7 +235,13 @@ test('with directories that cannot be watched, scans find what changes there', a
   writeFileSync(join(subject.root, 'd7/f'), 'x')
   writeFileSync(join(subject.root, 'd19/f'), 'x')
   await watch.sync()
-  assert.deepEqual(subject.words(), ['CREATED d19/f', 'CREATED d7/f'])
+  assert.deepEqual(
+    subject
+      .told()
+      .map(({ path, origin }) => `${origin} ${path}`)
+      .toSorted(),
+    ['disk d19/f', 'disk d7/f'],
+  )
   assert.equal(subject.log.of('error').length, 1)
   failing.clear()
   await watch.sync()

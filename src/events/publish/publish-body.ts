@@ -92,6 +92,9 @@ function readBinary(headers: Headers, body: Buffer): EventInput {
       'datacontenttype is told by Content-Type, not by a ce- header',
     )
   }
+  if (attributes['data'] !== undefined || attributes['data_base64'] !== undefined) {
+    throw new BrokerError('EVENT_INVALID', 'the data is told by the body, not by a ce- header')
+  }
   const missing = ['specversion', 'type'].find((name) => attributes[name] === undefined)
   if (missing !== undefined)
     throw new BrokerError('EVENT_INVALID', `header ce-${missing} is missing`)

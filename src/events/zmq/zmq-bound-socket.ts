@@ -3,7 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Context, Router, type Socket, XPublisher } from 'zeromq'
 
 /** How a bound socket learns who connects. One mechanism per socket: with two set, the last one wins. */
-export type ZmqMechanism = { readonly kind: 'null' } | { readonly kind: 'plain' }
+export type ZmqMechanism =
+  | { readonly kind: 'null' }
+  | { readonly kind: 'plain' }
+  /** @param secretKey - of the server, Z85 */
+  | { readonly kind: 'curve'; readonly secretKey: string }
 
 export interface BoundSocketOptions {
   readonly context: Context
@@ -97,12 +101,14 @@ function settings(options: BoundSocketOptions) {
   }
 }
 
-function mechanismSettings({ kind }: ZmqMechanism) {
-  switch (kind) {
+function mechanismSettings(mechanism: ZmqMechanism) {
+  switch (mechanism.kind) {
     case 'null':
       return {}
     case 'plain':
       return { plainServer: true }
+    case 'curve':
+      return { curveServer: true, curveSecretKey: mechanism.secretKey }
   }
 }
 

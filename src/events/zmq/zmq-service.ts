@@ -2,6 +2,7 @@ import { Context } from 'zeromq'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
 import { ZmqAuthentication } from './zmq-authentication.ts'
 import type { ZmqMechanism } from './zmq-bound-socket.ts'
+import type { CurveKeys } from './zmq-curve.ts'
 import { type ZmqCounters, type ZmqLogger, zeroCounters } from './zmq-report.ts'
 import type { ZmqSessionServices } from './zmq-session.ts'
 import { ZmqSessionEndpoint } from './zmq-session-endpoint.ts'
@@ -25,6 +26,8 @@ export interface ZmqAddresses {
 export interface ZmqServiceDeps extends Omit<ZmqSessionServices, 'intake' | 'counters'> {
   readonly logger: ZmqLogger
   readonly maxEventBytes: number
+  /** Of the server; needed when an address asks for CURVE. */
+  readonly curve?: CurveKeys | undefined
 }
 
 const TICK_MS = 1000
@@ -103,14 +106,14 @@ export class ZmqService implements AsyncDisposable {
       ),
     }
     for (const [i, { address, security, filter }] of subscribe.entries()) {
-      const options = { address, mechanism: mechanismOf(address, security), filter }
+      const options = { address, mechanism: this.#mechanismOf(address, security), filter }
       const domain = `subscribe-${i}`
       const endpoint = await ZmqSubscribeEndpoint.open({ ...options, domain }, deps)
       this.#subscribe.push(this.#opened.use(endpoint))
     }
     for (const [i, { address, security }] of session.entries()) {
       const { maxEventBytes } = this.#deps
-      const options = { address, mechanism: mechanismOf(address, security), maxEventBytes }
+      const options = { address, mechanism: this.#mechanismOf(address, security), maxEventBytes }
       const domain = `session-${i}`
       const endpoint = await ZmqSessionEndpoint.open({ ...options, domain }, deps)
       this.#session.push(this.#opened.use(endpoint))
@@ -122,9 +125,11 @@ export class ZmqService implements AsyncDisposable {
     for (const endpoint of this.#subscribe) endpoint.tick()
     for (const endpoint of this.#session) endpoint.tick()
   }
-}
 
-function mechanismOf(address: string, security: 'null' | 'plain' | 'curve'): ZmqMechanism {
-  if (security === 'curve') throw new Error(`${address}: CURVE is not available`)
-  return { kind: security }
+  #mechanismOf(address: string, security: 'null' | 'plain' | 'curve'): ZmqMechanism {
+    if (security !== 'curve') return { kind: security }
+    const { curve } = this.#deps
+    if (curve === undefined) throw new Error(`${address}: there are no keys for CURVE`)
+    return { kind: 'curve', secretKey: curve.secretKey }
+  }
 }

@@ -1,6 +1,7 @@
 import type { Context } from 'zeromq'
 import { BrokerError, toProblem } from '../../protocol/problem.ts'
-import type { ZmqAuthentication } from './zmq-authentication.ts'
+import { curvePrincipal } from './zmq-admission.ts'
+import type { ZapRequest, ZapVerdict, ZmqAuthentication } from './zmq-authentication.ts'
 import {
   type BoundSessionSocket,
   bindSessionSocket,
@@ -74,9 +75,8 @@ export class ZmqSessionEndpoint implements AsyncDisposable {
     deps: SessionEndpointDeps,
   ): Promise<ZmqSessionEndpoint> {
     const { context, authentication } = deps
-    // Without a mechanism there is nothing to judge: every command brings its token.
-    const registration = authentication.register(domain, ({ mechanism: used }) =>
-      mechanism.kind === 'null' && used === 'NULL' ? 'admitted' : 'refused',
+    const registration = authentication.register(domain, (request) =>
+      judgePeer(request, mechanism, deps),
     )
     try {
       const bound = await bindSessionSocket({
@@ -184,5 +184,26 @@ export class ZmqSessionEndpoint implements AsyncDisposable {
   #report(error: unknown): void {
     const fields = { endpoint: this.endpoint, err: error }
     this.#services.logger.error({ event: 'events.zmq.session', ...fields }, 'receiving failed')
+  }
+}
+
+/**
+ * Every command brings its token: without a mechanism there is nothing to judge, with CURVE only that the
+ * key is one of a user.
+ */
+function judgePeer(
+  request: ZapRequest,
+  mechanism: ZmqMechanism,
+  { identities, logger }: SessionEndpointDeps,
+): ZapVerdict {
+  if (mechanism.kind !== 'curve') return request.mechanism === 'NULL' ? 'admitted' : 'refused'
+  try {
+    curvePrincipal(request, identities)
+    return 'admitted'
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error
+    const fields = { event: 'events.zmq.refused', address: request.address, code: error.code }
+    logger.info(fields, 'connection refused')
+    return 'refused'
   }
 }

@@ -6,7 +6,7 @@ import { filterMatches, type TopicFilter } from '../../protocol/topic-filter.ts'
 import { mayReceiveAll } from '../delivery/may-receive.ts'
 import type { EventLog, StoredEvent } from '../log/event-log.ts'
 import { TopicMatcher } from '../log/topic-matcher.ts'
-import { admitPlain, type Refusal } from './zmq-admission.ts'
+import { admit, type Refusal } from './zmq-admission.ts'
 import type { ZapRequest, ZapVerdict, ZmqAuthentication } from './zmq-authentication.ts'
 import { bindSubscribeSocket, type SubscribeSocket, type ZmqMechanism } from './zmq-bound-socket.ts'
 import { ZmqBroadcast } from './zmq-broadcast.ts'
@@ -144,7 +144,8 @@ export class ZmqSubscribeEndpoint implements AsyncDisposable {
   }
 
   #judgePeer(request: ZapRequest): ZapVerdict {
-    const admission = admitPlain(request, this.#options.filter, this.#deps.identities)
+    const { filter, mechanism } = this.#options
+    const admission = admit(request, mechanism.kind, filter, this.#deps.identities)
     if ('refusal' in admission) return this.#refuse(request, admission.refusal)
     const { principal } = admission
     this.#admitted.set(`${principal.user} ${principal.credential?.id}`, principal)
