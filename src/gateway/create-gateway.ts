@@ -14,6 +14,7 @@ import { filesPlugin } from '../files/plugin.ts'
 import { componentStates } from './component-states.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
 import { openCurveKeys } from './curve-keys.ts'
+import { installDescription } from './description/install-description.ts'
 import { createHttpApp } from './http-app.ts'
 import { reloadingUsers } from './joins.ts'
 import { Metrics } from './metrics.ts'
@@ -111,6 +112,10 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
       allowed: settings.origins,
       ...(settings.publicUrl !== undefined && { publicUrl: settings.publicUrl }),
     },
+  })
+  installDescription(app, {
+    version,
+    publicUrlOf: ({ protocol, host }) => settings.publicUrl ?? `${protocol}://${host}`,
   })
   installOperations(app, { version, metrics, components: () => componentStates(files) })
   const doors = { log: eventLog, delivery, connections, publisher, identities }

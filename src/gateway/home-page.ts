@@ -14,6 +14,8 @@ const WHAT: Readonly<Record<string, string>> = {
   identity: 'Who you are and what you may do.',
   health: 'Whether each part is ready.',
   metrics: 'For Prometheus.',
+  openapi: 'Every request, described, with a way to try it; as a document at /openapi.json.',
+  asyncapi: 'The streams and messages, described.',
 }
 
 /** What runs here and where to go, for a browser. */

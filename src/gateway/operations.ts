@@ -24,6 +24,8 @@ const PLACES = {
   identity: '/auth/me',
   health: '/readyz',
   metrics: '/metrics',
+  openapi: '/openapi',
+  asyncapi: '/asyncapi.json',
 } as const
 
 /** `GET /`, `/livez`, `/readyz`, `/metrics` and `/problems/{code}`. */

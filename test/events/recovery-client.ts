@@ -229,7 +229,8 @@ export class ModelClient {
     this.#accepted.push(interest)
     if (accepted.since !== 'latest') this.#replaying = interest
     this.#untold = { interest, accepted }
-    if (this.#door === 'session' || this.#door === 'server-sent-events') this.#start()
+    const isTold = accepted.recovered && this.#door === 'server-sent-events'
+    if (this.#door === 'session' || isTold) this.#start()
   }
 
   /** From where on the client is owed everything: where the broker first started to serve it. */
@@ -238,7 +239,7 @@ export class ModelClient {
     const { interest, accepted } = this.#untold
     this.#untold = undefined
     const { since, position, moment, recovered } = accepted
-    if (this.#door === 'session' || this.#door === 'server-sent-events') {
+    if (this.#door === 'session' || (this.#door === 'server-sent-events' && recovered)) {
       interest.position = position
       this.#last = position
     }

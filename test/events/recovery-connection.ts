@@ -82,6 +82,7 @@ export class Connection implements Sink {
 
   replayed(position: string): void {
     this.#judge(() => {
+      assert.ok(offsetOf(position) >= (this.#replay?.at ?? 0), 'the end of a replay goes back')
       this.#replay = undefined
       this.#advance(offsetOf(position), false, `the replay ends at ${position}`)
       this.transcript.push({ kind: 'replayed', position })

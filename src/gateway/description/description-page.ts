@@ -78,8 +78,14 @@ ${renderBody(operation)}
 ${form}</details>`
 }
 
-function renderParameter({ name, in: place, example = '', description }: Parameter): string {
-  const value = place === 'path' ? ` value="${escapeHtml(example)}" required` : ''
+function renderParameter({
+  name,
+  in: place,
+  required,
+  example = '',
+  description,
+}: Parameter): string {
+  const value = required === true ? ` value="${escapeHtml(example)}" required` : ''
   return `<label><code>${escapeHtml(name)}</code>
 <input name="${escapeHtml(name)}" data-in="${place}"${value}>
 <small>${place}. ${escapeHtml(description)}</small></label>`

@@ -41,11 +41,15 @@ async function send(form) {
 
 async function show(response, output) {
   if (response.body === null) return
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
   let shown = 0
-  for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
-    output.append(text.slice(0, MOST_SHOWN - shown))
-    shown += text.length
-    if (shown > MOST_SHOWN) throw new Error('the rest is not shown')
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    output.append(part.value.slice(0, MOST_SHOWN - shown))
+    shown += part.value.length
+    if (shown > MOST_SHOWN) {
+      await reader.cancel()
+      throw new Error('the rest is not shown')
+    }
   }
 }
 

@@ -124,7 +124,7 @@ function directory(suffix: string, path: readonly Parameter[]): PathItem {
       operationId: `delete${suffix}`,
       tag: 'files',
       summary: 'Delete every file below a directory',
-      parameters: [...path, { ...RECURSIVE, required: true }],
+      parameters: [...path, { ...RECURSIVE, required: true, example: 'true' }],
       answers: { 204: { description: 'Deleted.', headers: ['Broker-Position'] } },
       problems: DELETE_PROBLEMS,
     }),
