@@ -20,9 +20,14 @@ export async function filesPlugin(app: FastifyInstance, deps: FilesPluginDeps): 
     limits: { fileSize: Number.POSITIVE_INFINITY, files: 1000, fields: 1000, fieldSize: 64 * 1024 },
   })
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-  app.addHook('onRequest', async (_request, reply) => {
+  // When it is sent: a request that identity refuses does not come to a hook of ours before.
+  app.addHook('onSend', async (_request, reply, payload) => {
     // An uploaded page must not act in the name of whoever opens it.
-    reply.header('x-content-type-options', 'nosniff').header('content-security-policy', 'sandbox')
+    reply.header('x-content-type-options', 'nosniff')
+    if (!reply.hasHeader('content-security-policy')) {
+      reply.header('content-security-policy', 'sandbox')
+    }
+    return payload
   })
   for (const url of ['/files', '/files/*']) registerRoutes(app, url, deps)
 }

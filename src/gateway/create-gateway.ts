@@ -15,6 +15,7 @@ import { componentStates } from './component-states.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
 import { openCurveKeys } from './curve-keys.ts'
 import { installDescription } from './description/install-description.ts'
+import { readProxySecret } from './front/front-request.ts'
 import { createHttpApp } from './http-app.ts'
 import { reloadingUsers } from './joins.ts'
 import { Metrics } from './metrics.ts'
@@ -89,11 +90,10 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   ) as { readonly version: string }
   const metrics = new Metrics({ version, log: eventLog, connectionCount: () => connections.size })
 
-  const secretFile = settings.proxySecretFile
   const trust = new ProxyTrust({
     proxy: settings.proxy,
     isUnixSocket: settings.listen.kind === 'unix',
-    secret: secretFile === undefined ? undefined : (await readFile(secretFile, 'utf8')).trim(),
+    secret: await proxySecret(settings),
   })
   const app = await createHttpApp({
     logger: log,
@@ -118,7 +118,8 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     publicUrlOf: ({ protocol, host }) => settings.publicUrl ?? `${protocol}://${host}`,
   })
   installOperations(app, { version, metrics, components: () => componentStates(files) })
-  const doors = { log: eventLog, delivery, connections, publisher, identities }
+  const { publicUrl } = settings
+  const doors = { log: eventLog, delivery, connections, publisher, identities, publicUrl }
   await app.register((scope) => eventsPlugin(scope, doors))
   const curve = usesCurve(settings) ? await openCurveKeys(settings) : undefined
   const zmq = cleanup.use(
@@ -169,6 +170,13 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+async function proxySecret({ proxySecretFile }: Settings): Promise<string | undefined> {
+  if (proxySecretFile === undefined) return undefined
+  const secret = await readProxySecret(proxySecretFile)
+  if (!secret.ok) throw secret.error
+  return secret.value
 }
 
 function usesCurve({ zmqSubscribe, zmqSession }: Settings): boolean {

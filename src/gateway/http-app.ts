@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import websocket from '@fastify/websocket'
 import Fastify, {
@@ -60,7 +61,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     },
     frameworkErrors: send,
-    clientErrorHandler: (error, socket) => refuseUnparsable(error, socket as Socket),
+    clientErrorHandler: (error, socket) => refuseUnparsable(error, socket as Socket, publicUrl),
   })
   app.setErrorHandler(send)
   const methods = new RouteMethods()
@@ -100,9 +101,10 @@ function ownUrl({ protocol, host }: FastifyRequest): string {
   return host === '' ? '' : `${protocol}://${host}`
 }
 
-/** The first real subprotocol of ours that is offered; `bearer.<token>` only carries a credential. */
-function chooseSubprotocol(offered: Set<string>): string | false {
-  return ['broker.v1.json', 'cloudevents.json'].find((name) => offered.has(name)) ?? false
+/** The subprotocol of the address, if it is offered; `bearer.<token>` only carries a credential. */
+function chooseSubprotocol(offered: Set<string>, { url = '' }: IncomingMessage): string | false {
+  const name = /^\/ws(?:[?]|$)/.test(url) ? 'broker.v1.json' : 'cloudevents.json'
+  return offered.has(name) && name
 }
 
 /** The query may hold a ticket: only the path is logged. */
@@ -120,7 +122,11 @@ function logRequest(request: FastifyRequest, reply: FastifyReply): void {
 }
 
 /** Requests that the parser of Node refuses never become requests: the answer is written by hand. */
-function refuseUnparsable(error: Error & { code?: string }, socket: Socket): void {
+function refuseUnparsable(
+  error: Error & { code?: string },
+  socket: Socket,
+  publicUrl: string | undefined,
+): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
     return
@@ -131,7 +137,7 @@ function refuseUnparsable(error: Error & { code?: string }, socket: Socket): voi
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? 'REQUEST_TIMEOUT'
         : 'REQUEST_INVALID'
-  const problem = toProblem(new BrokerError(code, 'the request could not be read'))
+  const problem = toProblem(new BrokerError(code, 'the request could not be read'), publicUrl)
   const body = JSON.stringify(problem)
   socket.end(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\nConnection: close\r\n` +

@@ -94,9 +94,13 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
     shared(users),
   )
   cleanup.use(usersWatch)
-  const started = Promise.all([watch.start(), usersWatch.start()]).then(async () => {
+  const watching = watch.start().then(async () => {
     if (isFirst) await writeFile(indexed, '')
   })
+  watching.catch((err: unknown) => log.warn({ event: 'files.watch', err }, 'the watch has ended'))
+  // Nothing is told of a volume that is offline; it is looked for meanwhile.
+  const isOnline = await files.isOnline()
+  const started = Promise.all([isOnline ? watching : undefined, usersWatch.start()]).then(() => {})
   const owned = cleanup.move()
   return {
     store,

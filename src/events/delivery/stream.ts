@@ -132,12 +132,13 @@ export class Stream implements Disposable {
     const hasChanged = rights !== this.#principal.rights
     this.#principal = principal
     if (!hasChanged) return
-    if ([...this.#filters.keys()].every((filter) => rights.overlaps('subscribe', filter))) {
-      this.#leave()
-      void this.#inTurn(() => this.#catchUp())
-    } else {
-      this.#end('forbidden')
+    const hadFilters = this.#filters.size > 0
+    this.#leave()
+    for (const filter of [...this.#filters.keys()]) {
+      if (!rights.overlaps('subscribe', filter)) this.#filters.delete(filter)
     }
+    if (hadFilters && this.#filters.size === 0) this.#end('forbidden')
+    else void this.#inTurn(() => this.#catchUp())
   }
 
   /** Tells the head to a client that is live, complete and was sent nothing for `quietMs`. */

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Principal } from '../../auth/principal.ts'
 import { formatPosition } from '../../protocol/position.ts'
+import { BrokerError } from '../../protocol/problem.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
 import { admitSubscriber } from '../delivery/admission.ts'
 import type { Connections } from '../delivery/connections.ts'
@@ -27,14 +28,13 @@ export async function httpPage(
   const waitSeconds = readNumber(query, 'wait', { fallback: 0, max: MAX_WAIT_SECONDS })
   admitSubscriber(request.principal, filter)
   const { start, gap } = resumePoint(log, [filter], since)
-  const read = () => readPage(log, request.principal, filter, start, limit)
-  let page = await read()
+  const page = await readPage(log, request.principal, filter, start, limit)
   const isEmpty = page.events.length === 0 && gap === undefined && page.through === log.head
-  if (isEmpty && waitSeconds > 0) {
-    await nextEvent({ log, connections }, request, filter, waitSeconds * 1000)
-    page = await read()
-  }
-  return render(log, page, gap)
+  if (!isEmpty || waitSeconds === 0) return render(log, page, gap)
+  const services = { log, connections }
+  const principal = await nextEvent(services, request, filter, waitSeconds * 1000)
+  admitSubscriber(principal, filter)
+  return render(log, await readPage(log, principal, filter, start, limit), undefined)
 }
 
 interface Page {
@@ -61,23 +61,31 @@ async function readPage(
 }
 
 /**
- * Resolves when something that `filter` asks for is committed, when time is up, the client is gone, its
- * credential is removed or the broker is stopping.
+ * Waits until something that `filter` asks for is committed, time is up, the client is gone or the broker is
+ * stopping.
+ *
+ * @returns who the client is by then
+ * @throws {BrokerError} `CREDENTIAL_INVALID` as soon as its credential is removed
  */
 async function nextEvent(
   { log, connections }: PageServices,
-  { principal, raw }: FastifyRequest,
+  request: FastifyRequest,
   filter: TopicFilter,
   waitMs: number,
-): Promise<void> {
+): Promise<Principal> {
+  const { raw } = request
+  let { principal } = request
   const matcher = new TopicMatcher([filter])
-  const { promise, resolve } = Promise.withResolvers<void>()
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, waitMs)
   raw.once('close', resolve)
   using _connection = connections.add({
-    principal,
+    get principal() {
+      return principal
+    },
     judge: (renewed) => {
-      if (renewed === undefined) resolve()
+      if (renewed === undefined) reject(new BrokerError('CREDENTIAL_INVALID', 'it was removed'))
+      else principal = renewed
     },
     tick: () => {},
     drain: () => resolve(),
@@ -87,9 +95,13 @@ async function nextEvent(
       matcher.matches(topic) && mayReceive(principal.rights, topic)
     if (events.some(isWanted)) resolve()
   })
-  await promise
-  clearTimeout(timer)
-  raw.off('close', resolve)
+  try {
+    await promise
+    return principal
+  } finally {
+    clearTimeout(timer)
+    raw.off('close', resolve)
+  }
 }
 
 /** Built by hand so that the bytes of the events pass unchanged. */

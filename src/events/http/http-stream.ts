@@ -18,6 +18,8 @@ export interface StreamServices {
   readonly log: EventLog
   readonly delivery: Delivery
   readonly connections: Connections
+  /** What the `type` of a problem begins with. */
+  readonly publicUrl?: string | undefined
 }
 
 interface StreamFormat {
@@ -86,7 +88,10 @@ function serve(
   const from = since ?? (isFollowing ? 'latest' : 'earliest')
   stream
     .subscribe([filter], from, {
-      accepted: ({ position }) => sink.position(position),
+      // Not before a gap is told: a client that came back with it would never hear of the gap.
+      accepted: ({ position, recovered }) => {
+        if (recovered) sink.position(position)
+      },
       replayed: () => {
         if (!isFollowing) sink.end()
       },

@@ -71,7 +71,11 @@ export class Publisher {
         throw isBatch ? atIndex(error, index) : error
       }
     })
-    return this.#append(drafts)
+    try {
+      return await this.#append(drafts)
+    } catch (error) {
+      throw isBatch ? error : withoutIndex(error)
+    }
   }
 
   #draft(
@@ -113,6 +117,14 @@ function checkKey(key: string | undefined): void {
     const detail = `Idempotency-Key has 1 to ${MAX_KEY_LENGTH} characters`
     throw new BrokerError('REQUEST_INVALID', detail)
   }
+}
+
+/** Of a single event there is nothing to point at. */
+function withoutIndex(error: unknown): unknown {
+  if (!(error instanceof BrokerError)) return error
+  const { code, message, cause } = error
+  const { index: _, ...fields } = error.fields
+  return new BrokerError(code, message, { cause, fields })
 }
 
 function atIndex(error: unknown, index: number): unknown {

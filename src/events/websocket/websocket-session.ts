@@ -142,7 +142,7 @@ export class WebSocketSession {
         case 'publish':
           return this.#succeed(id, await this.#publish(command))
         case 'ping':
-          return this.#succeed(id, { position: this.#head() })
+          return this.#succeed(id, isAdmitted(this.principal) ? { position: this.#head() } : {})
       }
     } catch (error) {
       this.#fail(id, error)
@@ -201,7 +201,7 @@ export class WebSocketSession {
     if (!(error instanceof BrokerError)) {
       this.#log.error({ event: 'events.session', err: error }, 'command failed')
     }
-    this.#sink.send({ op: 'error', id, problem: toProblem(error) })
+    this.#sink.send({ op: 'error', id, problem: toProblem(error, this.#services.publicUrl) })
   }
 
   #head(): string {

@@ -17,6 +17,8 @@ export interface ZmqSessionServices extends SubscriptionServices {
   readonly intake: ZmqIntake
   readonly logger: ZmqLogger
   readonly counters: ZmqCounters
+  /** What the `type` of a problem begins with. */
+  readonly publicUrl?: string | undefined
 }
 
 type Reply = readonly [verb: 'OK' | 'PONG' | 'ERROR', body: unknown]
@@ -238,7 +240,7 @@ export class ZmqSession implements Disposable {
     if (!(error instanceof BrokerError)) {
       logger.error({ event: 'events.zmq.session', err: error }, 'command failed')
     }
-    return ['ERROR', toProblem(error)]
+    return ['ERROR', toProblem(error, this.#services.publicUrl)]
   }
 
   #send([verb, body]: Reply, isRequest: boolean): void {

@@ -53,7 +53,7 @@ export const SettingsFile = Type.Object(
       minimum: 1,
       placeholder: 'COUNT',
       description:
-        'How many events the log keeps. The first of the three history limits to be reached counts; events under `files/` have a budget of their own of the same size, and one user has at most half of the rest.',
+        'How many events the log keeps. The first of the three history limits to be reached counts; events under `files/` have a budget of their own of the same size.',
     }),
     historyBytes: Type.String({
       default: '256MiB',
