@@ -109,7 +109,9 @@ export class Stream implements Disposable {
         this.#filters.set(filter, Math.min(start, this.#filters.get(filter) ?? start))
       }
       await this.#replay(start, head, filters, older)
-      if (since !== 'latest') progress.replayed?.(this.#format(Math.max(head, start)))
+      if (since !== 'latest' && !this.#isClosed) {
+        progress.replayed?.(this.#format(Math.max(head, start)))
+      }
       await this.#catchUp()
     })
   }

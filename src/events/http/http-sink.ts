@@ -20,6 +20,12 @@ export class HttpSink implements Sink {
     this.#response = response
     this.encoding = encoding
     this.#renderPosition = renderPosition
+    // The error of a socket is followed by its close, which is what counts.
+    response.on('error', () => {})
+  }
+
+  get #isWritable(): boolean {
+    return !this.#response.destroyed && !this.#response.writableEnded
   }
 
   get backlogBytes(): number {
@@ -27,7 +33,7 @@ export class HttpSink implements Sink {
   }
 
   deliver(batch: Batch): void {
-    if (!this.#response.destroyed) this.#response.write(batch.bytes)
+    if (this.#isWritable) this.#response.write(batch.bytes)
   }
 
   onceDrained(callback: () => void): void {
@@ -35,7 +41,9 @@ export class HttpSink implements Sink {
   }
 
   position(position: string): void {
-    if (this.#renderPosition !== undefined) this.#response.write(this.#renderPosition(position))
+    if (this.#renderPosition !== undefined && this.#isWritable) {
+      this.#response.write(this.#renderPosition(position))
+    }
   }
 
   end(): void {
