@@ -4,7 +4,7 @@ import type { Delivery } from '../../src/events/delivery/delivery.ts'
 import { Stream } from '../../src/events/delivery/stream.ts'
 import type { EventLog } from '../../src/events/log/event-log.ts'
 import { familyOf } from '../../src/events/log/stored-event.ts'
-import { parsePosition, type Since } from '../../src/protocol/position.ts'
+import { formatPosition, parsePosition, type Since } from '../../src/protocol/position.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 import { patternsOverlap } from '../../src/protocol/segment-pattern.ts'
 import { filterMatches, type TopicFilter } from '../../src/protocol/topic-filter.ts'
@@ -17,7 +17,7 @@ export type Door = 'session' | 'server-sent-events' | 'web-socket-stream' | 'lin
 
 /** What a client asked for at one time and has wanted ever since. */
 interface Interest {
-  readonly filters: readonly TopicFilter[]
+  filters: readonly TopicFilter[]
   readonly since: Since
   /** Where the client would resume; undefined until something told it. */
   position: string | undefined
@@ -51,6 +51,8 @@ export class ModelClient {
   /** Of a door that does not tell it: known only by what comes after it. */
   #untold: { readonly interest: Interest; readonly accepted: Accepted } | undefined
   #last: string | undefined
+  /** Subscriptions of its own will: those that overlap may bring an event again on another connection. */
+  #asked = 0
   /** Subscriptions that wait for their turn. */
   #pending = 0
 
@@ -84,6 +86,7 @@ export class ModelClient {
     const last = this.#last === undefined ? undefined : parsePosition(this.#last)
     const from = since === 'last' ? (last?.ok ? last.value : 'latest') : since
     const interest = { filters, since: from, position: undefined, owedFrom: undefined, missed: [] }
+    this.#asked += 1
     this.#interests.push(interest)
     this.#ask(interest)
   }
@@ -125,6 +128,11 @@ export class ModelClient {
   judge(rights: Rights): void {
     this.#permissions.change(rights, this.#ledger.events.length)
     if (this.isConnected) this.#stream?.judge(this.#permissions.principal)
+    // A filter of which nothing may be received any more is taken away for good.
+    for (const interest of [...this.#interests]) {
+      interest.filters = interest.filters.filter((filter) => rights.overlaps('subscribe', filter))
+      if (interest.filters.length === 0) this.#forget(interest)
+    }
   }
 
   /** True when the stream says that it is live and at `head`. */
@@ -181,7 +189,7 @@ export class ModelClient {
         error.code === 'FORBIDDEN' &&
         filters.some((filter) => !rights.overlaps('subscribe', filter))
       if (!isRight) this.#ledger.faults.push(error)
-      this.#interests.splice(this.#interests.indexOf(interest), 1)
+      this.#forget(interest)
     }
     void subscribed.catch(refused).finally(() => {
       this.#pending -= 1
@@ -214,7 +222,7 @@ export class ModelClient {
         break
       case 'event':
         this.#start()
-        if (this.#interests.length === 1) {
+        if (this.#asked === 1) {
           assert.ok(
             !this.#received.has(message.event),
             `${message.position} came to a client twice`,
@@ -244,7 +252,11 @@ export class ModelClient {
       this.#last = position
     }
     if (this.#door === 'session' && !recovered && typeof since === 'object') {
-      interest.missed.push({ moment, since: `${since.epoch}:${since.offset}` })
+      const isOther = since.epoch !== moment.epoch || since.offset > moment.head
+      interest.missed.push({
+        moment,
+        since: isOther ? undefined : formatPosition(since.epoch, since.offset),
+      })
     }
     if (interest.owedFrom !== undefined) return
     if (since === 'latest') interest.owedFrom = moment.count
@@ -252,6 +264,11 @@ export class ModelClient {
       interest.owedFrom = 0
       interest.missed.push({ moment, since: undefined })
     } else interest.owedFrom = this.#ledger.indexAfter(since)
+  }
+
+  #forget(interest: Interest): void {
+    const index = this.#interests.indexOf(interest)
+    if (index !== -1) this.#interests.splice(index, 1)
   }
 
   #concerned(): readonly Interest[] {

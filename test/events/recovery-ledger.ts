@@ -63,11 +63,11 @@ export class Ledger {
 
   /** The index of the first event after `position`; 0 when no log of here gave it. */
   indexAfter({ epoch, offset }: Position): number {
-    if (offset === 0)
-      return Math.max(
-        0,
-        this.#events.findIndex((event) => event.epoch === epoch),
-      )
+    if (offset === 0) {
+      const first = this.#events.findIndex((event) => event.epoch === epoch)
+      if (first !== -1) return first
+      return epoch === this.#epoch ? this.#events.length : 0
+    }
     const event = this.#byPosition.get(formatPosition(epoch, offset))
     return event === undefined ? 0 : event.index + 1
   }

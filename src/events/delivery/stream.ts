@@ -205,18 +205,14 @@ export class Stream implements Disposable {
     if (loss !== undefined && loss.through > this.#lossTold) {
       this.#lossTold = loss.through
       if (this.#sink.isResumable) this.#end('slowConsumer')
-      else this.#send([this.#gap(after, loss.resumed)], loss.resumed)
+      else {
+        // What was read in time lies after the gap, trimmed since or not.
+        const resumed = Math.min(loss.resumed, (page.events[0]?.offset ?? Infinity) - 1)
+        const data = { since: this.#format(after), resumed: this.#format(resumed) }
+        this.#send([composeGap({ ...data, reason: 'slow' }, this.#log.epoch, resumed)], resumed)
+      }
     }
     return page
-  }
-
-  #gap(after: number, resumed: number): StoredEvent {
-    const data = {
-      since: this.#format(after),
-      resumed: this.#format(resumed),
-      reason: 'slow' as const,
-    }
-    return composeGap(data, this.#log.epoch, resumed)
   }
 
   #write(events: readonly StoredEvent[], through: number): void {

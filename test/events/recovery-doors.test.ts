@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
+import { test } from 'node:test'
+import { FAULTS, type FaultPlan, FaultProxy } from '../support/fault-proxy.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { type Address, DOORS, type OpenDoor } from './recovery-doors.ts'
+
+const DROPS = process.env['SOAK'] === undefined ? 1000 : 10_000
+const CLIENTS_PER_DOOR = 3
+const FILTER = 'doors/**'
+const TOPICS = ['doors/a', 'doors/a/b', 'doors/c']
+
+/** A client that comes back after each drop, from the last position it was told. */
+class ResumingClient {
+  readonly positions: string[] = []
+  readonly #address: Address
+  readonly #open: OpenDoor
+  #since = 'earliest'
+  #stop: (() => void) | undefined
+  #isStopped = false
+  #changed = Promise.withResolvers<void>()
+  #fault: unknown
+
+  constructor(address: Address, open: OpenDoor) {
+    this.#address = address
+    this.#open = open
+  }
+
+  async run(): Promise<void> {
+    while (!this.#isStopped) {
+      const { closed, close } = this.#open(this.#address, this.#since, (told) => {
+        if ('event' in told) this.#take(told.event, told.position)
+        this.#since = told.position
+      })
+      this.#stop = close
+      await closed
+    }
+  }
+
+  /** Resolves when `count` events have come, or something came that should not. */
+  async until(count: number): Promise<void> {
+    while (this.positions.length < count && this.#fault === undefined) await this.#changed.promise
+    if (this.#fault !== undefined) throw this.#fault
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#stop?.()
+  }
+
+  #take({ type, data }: Readonly<Record<string, unknown>>, position: string): void {
+    if (type === 'EVENTS MISSED') this.#fault = new Error(`missed ${JSON.stringify(data)}`)
+    this.positions.push(position)
+    this.#changed.resolve()
+    this.#changed = Promise.withResolvers<void>()
+  }
+}
+
+/** Publishes a few events in one of the ways there are; returns their positions. */
+async function publish(broker: TestGateway, number: number): Promise<string[]> {
+  const topic = TOPICS[randomInt(TOPICS.length)]
+  const post = async (contentType: string, body: string) => {
+    const init = { method: 'POST', body, headers: { 'content-type': contentType } }
+    const response = await broker.request(`/events/${topic}`, { ...init, as: 'admin' })
+    assert.ok(response.ok, String(response.status))
+    return response.json()
+  }
+  if (randomInt(4) > 0) {
+    const lines = Array.from({ length: 1 + randomInt(12) }, (_, i) =>
+      JSON.stringify({ number, i, text: 'é'.repeat(randomInt(200)) }),
+    )
+    const receipts = (await post('application/x-ndjson', lines.join('\n'))) as Receipt[]
+    return receipts.map(({ position }) => position)
+  }
+  const event = { specversion: '1.0', type: 't', id: `n${number}`, source: '/test', data: number }
+  const type = 'application/cloudevents+json'
+  const first = (await post(type, JSON.stringify(event))) as Receipt
+  const again = (await post(type, JSON.stringify(event))) as Receipt
+  assert.deepEqual(again, { ...first, duplicate: true })
+  return [first.position]
+}
+
+interface Receipt {
+  readonly position: string
+  readonly duplicate: boolean
+}
+
+function plan(): FaultPlan {
+  return {
+    fault: FAULTS[randomInt(FAULTS.length)] ?? 'reset',
+    afterBytes: 1 + randomInt(randomInt(4) === 0 ? 600 : 12_000),
+    latencyMs: randomInt(3) === 0 ? 3 : 0,
+  }
+}
+
+test(`after ${DROPS} drops every client of every door has every event once and in order`, async () => {
+  await using broker = await startGateway()
+  await using proxy = await FaultProxy.start(Number(new URL(broker.url).port), plan)
+  const address = { port: proxy.port, token: broker.adminToken, filter: FILTER }
+  const clients = Object.entries(DOORS).flatMap(([door, open]) =>
+    Array.from({ length: CLIENTS_PER_DOOR }, () => ({
+      door,
+      client: new ResumingClient(address, open),
+    })),
+  )
+  const runs = clients.map(({ client }) => client.run())
+  const published: string[] = []
+  for (let number = 0; proxy.faults < DROPS; number += 1) {
+    published.push(...(await publish(broker, number)))
+  }
+  proxy.heal()
+  published.push(...(await publish(broker, -1)))
+  await Promise.all(clients.map(({ client }) => client.until(published.length)))
+  for (const { door, client } of clients) assert.deepEqual(client.positions, published, door)
+  for (const { client } of clients) client.stop()
+  await Promise.all(runs)
+})
