@@ -17,6 +17,7 @@ import type {
 class FakeWatches implements DirectoryWatches {
   readonly watched = new Set<string>()
   readonly failures = new Map<string, string>()
+  readonly renewed: string[] = []
   limit = Number.POSITIVE_INFINITY
   /** Called before a directory is watched. */
   onAdd: (directory: string) => void = () => {}
@@ -38,6 +39,16 @@ class FakeWatches implements DirectoryWatches {
     return failures
   }
 
+  async renew(directories: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    this.renewed.push(...directories)
+    return new Map(
+      directories.flatMap((directory) => {
+        const code = this.failures.get(directory)
+        return code === undefined ? [] : [[directory, code]]
+      }),
+    )
+  }
+
   remove(directories: readonly string[]): void {
     for (const directory of directories) this.watched.delete(directory)
   }
@@ -57,6 +68,7 @@ async function setUp(settings: Partial<WatchSettings> = {}, maxQueuedEvents = 10
   mkdirSync(root)
   const hints: WatchHint[] = []
   const coverages: WatchCoverage[] = []
+  const clock = { nowMs: 0 }
   let onHints = () => {}
   let watches: FakeWatches | undefined
   const tree = new TreeWatch(
@@ -73,6 +85,7 @@ async function setUp(settings: Partial<WatchSettings> = {}, maxQueuedEvents = 10
       onCoverage: (coverage) => coverages.push(coverage),
       onTrouble: (error) => assert.fail(error),
       maxQueuedEvents,
+      now: () => clock.nowMs,
     },
   )
   assert.ok(watches)
@@ -84,6 +97,7 @@ async function setUp(settings: Partial<WatchSettings> = {}, maxQueuedEvents = 10
     watches,
     hints,
     coverages,
+    clock,
     /** Directories that are watched, relative to the root. */
     watched: () =>
       [...(watches?.watched ?? [])]
@@ -172,6 +186,49 @@ test('a directory that was replaced by another of its name is watched anew', asy
   assert.deepEqual(subject.watched(), ['', 'a', 'a/new'])
 })
 
+test('a directory that may have been moved away and back is watched anew with all in it', async () => {
+  await using subject = await setUp()
+  const directory = join(subject.root, 'a')
+  mkdirSync(join(directory, 'b'), { recursive: true })
+  await subject.tree.cover(false)
+  const added: string[] = []
+  subject.watches.onAdd = (of) => added.push(basename(of))
+  const marker = join(subject.root, 'f')
+  const report = async (times: number) => {
+    for (let i = 0; i < times; i += 1) subject.watches.report(directory)
+    subject.watches.report(marker)
+    subject.hints.length = 0
+    await subject.until('path f')
+  }
+  // Late events of its creation, then a touch.
+  await report(2)
+  subject.clock.nowMs += 10_000
+  await report(1)
+  assert.deepEqual(added, [])
+  await report(2)
+  await subject.until('directory a')
+  assert.deepEqual(added, ['a', 'b'])
+})
+
+test('a directory that was touched is watched again and looked at', async () => {
+  await using subject = await setUp()
+  mkdirSync(join(subject.root, 'a/b'), { recursive: true })
+  await subject.tree.cover(false)
+  const added: string[] = []
+  subject.watches.onAdd = (directory) => added.push(directory)
+  // What a chmod of `a` is: an event of `a` in its parent, and one of its own name in itself.
+  subject.watches.report(join(subject.root, 'a'))
+  subject.watches.report(join(subject.root, 'a/a'))
+  await subject.until('directory a')
+  assert.deepEqual(subject.watches.renewed, [join(subject.root, 'a')])
+  assert.deepEqual(added, [])
+  subject.watches.failures.set(join(subject.root, 'a'), 'ENOSPC')
+  subject.hints.length = 0
+  subject.watches.report(join(subject.root, 'a/a'))
+  await subject.until('directory a')
+  assert.deepEqual(subject.coverages.at(-1), { watched: 1, unwatched: 1, reason: 'ENOSPC' })
+})
+
 test('a cookie is answered after the hints of all events before it', async () => {
   await using subject = await setUp()
   await subject.tree.cover(false)
@@ -214,6 +271,10 @@ test('more events in a turn than the system may have held lead to a rescan', asy
   assert.equal(subject.hints.length, 50)
   // Its event is among those that were dropped.
   await cookie
+  const added: string[] = []
+  subject.watches.onAdd = (directory) => added.push(directory)
+  await subject.tree.cover(false)
+  assert.deepEqual(added, [subject.root], 'nobody knows what is watched any more')
 })
 
 test('directories beyond the limit of the system are reported and watched when there is room', async () => {

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { appendFile, mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -32,6 +40,7 @@ function watchingBut(fails: (directory: string) => boolean): StartWatch {
           await real.add(directories.filter((directory) => !failures.includes(directory)))
           return new Map(failures.map((directory) => [directory, 'ENOSPC']))
         },
+        renew: (directories) => real.renew(directories),
         remove: (directories) => real.remove(directories),
         [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
       }
@@ -96,6 +105,47 @@ test('a file written right after its new directories is never missed', async () 
     words.map((word) => word.replace('CRE', 'DEL').replace('DELA', 'DELE')).toSorted(),
   )
   assert.equal(watch.status.rescans, 0)
+})
+
+test('a file written right after its directory is touched is never missed', async () => {
+  await using subject = await WatchedVolume.open()
+  const watch = await subject.start()
+  for (let d = 0; d < 3; d += 1) mkdirSync(join(subject.root, `d${d}/e`), { recursive: true })
+  await watch.sync()
+  for (let i = 0; i < 100; i += 1) {
+    const directory = join(subject.root, `d${i % 3}`)
+    if (i % 2 === 0) utimesSync(directory, i, i)
+    else chmodSync(directory, 0o700)
+    writeFileSync(join(directory, `f${i}`), 'x')
+    writeFileSync(join(directory, 'e', `f${i}`), 'x')
+    await watch.sync()
+    assert.equal(subject.words().length, 2)
+  }
+})
+
+test('a directory that is moved away and back is still watched, with all in it', async () => {
+  await using subject = await WatchedVolume.open()
+  const watch = await subject.start()
+  mkdirSync(join(subject.root, 'd/e/f'), { recursive: true })
+  writeFileSync(join(subject.root, 'd/e/f/x'), 'x')
+  await watch.sync()
+  subject.words()
+  for (let i = 0; i < 20; i += 1) {
+    renameSync(join(subject.root, 'd'), join(subject.base, 'away'))
+    if (i % 2 === 0) await watch.sync()
+    renameSync(join(subject.base, 'away'), join(subject.root, 'd'))
+    writeFileSync(join(subject.root, 'd/e/f/x'), `${i}`)
+    await watch.sync()
+    writeFileSync(join(subject.root, `d/e/f/${i}`), '')
+    await watch.sync()
+    const expected = i % 2 === 0 ? ['CREATED d/e/f/x', 'DELETED d/e/f/x'] : ['UPDATED d/e/f/x']
+    const words = subject.words().filter((word) => word.endsWith('/x'))
+    assert.deepEqual(words, expected)
+    assert.ok(
+      (await subject.entries()).some(({ path }) => path === `d/e/f/${i}`),
+      `${i}`,
+    )
+  }
 })
 
 test('a flood that overflows the queue of a blocked thread ends with everything told', async () => {

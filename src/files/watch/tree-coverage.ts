@@ -10,6 +10,8 @@ export interface TreeCoverageOptions {
   /** Of the volume; a symbolic link here is followed. */
   readonly root: string
   readonly maxWatches: number
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number
 }
 
 /** Directories listed before the thread looks at its events again. */
@@ -85,14 +87,23 @@ export class TreeCoverage {
     return new Set(queue)
   }
 
+  /** Watches these again, without those below them; of no use for what is not watched. */
+  async renew(directories: readonly string[]): Promise<void> {
+    const failures = await this.#watches.renew(directories.filter((one) => this.#watched.has(one)))
+    for (const [directory, code] of failures) {
+      this.forget(directory)
+      this.#onFailure(directory, code)
+    }
+  }
+
   /** True while this very directory is watched. */
   isCovered(directory: string, stats: BigIntStats): boolean {
     return this.#watched.has(directory) && !this.#watched.isReplaced(directory, stats)
   }
 
-  /** @see WatchedTree.isDoubtful */
-  isDoubtful(directory: string): boolean {
-    return this.#watched.isDoubtful(directory, performance.now())
+  /** @see WatchedTree.isNew */
+  isNew(directory: string): boolean {
+    return this.#watched.isNew(directory, this.#options.now())
   }
 
   /** Stops watching a directory and all below it. @returns false when it was not watched */
@@ -123,7 +134,7 @@ export class TreeCoverage {
         : undefined
     for (const { directory, stats } of found) {
       const code = failures === undefined ? exhausted : failures.get(directory)
-      if (code === undefined) this.#watched.add(directory, stats, performance.now())
+      if (code === undefined) this.#watched.add(directory, stats, this.#options.now())
       else this.#onFailure(directory, code)
     }
   }

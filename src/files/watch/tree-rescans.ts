@@ -1,9 +1,10 @@
-/** Walks of directories that are due, one at a time; a walk of everything stands for all others. */
+/** Walks of directories that are due, one at a time; a walk of one stands for those below it. */
 export class TreeRescans {
   readonly #whole: string
   readonly #rescan: (directory: string) => Promise<void>
   readonly #queued = new Map<string, PromiseWithResolvers<void>>()
   #running: Promise<void> | undefined
+  #current: Promise<void> | undefined
   #isClosed = false
 
   /**
@@ -18,14 +19,15 @@ export class TreeRescans {
   /** Resolves when a walk of `directory` that began after now is done. */
   request(directory: string): Promise<void> {
     if (this.#isClosed) return Promise.resolve()
-    const present = this.#queued.get(this.#whole) ?? this.#queued.get(directory)
+    const present = this.#coveringOf(directory)
     if (present !== undefined) return present.promise
     const asked = Promise.withResolvers<void>()
     // Whoever does not wait for it hears of a failure from the log of the one that does.
     asked.promise.catch(() => {})
-    if (directory === this.#whole) {
-      for (const { resolve } of this.#queued.values()) resolve(asked.promise)
-      this.#queued.clear()
+    for (const [queued, { resolve }] of this.#queued) {
+      if (directory !== this.#whole && !queued.startsWith(`${directory}/`)) continue
+      resolve(asked.promise)
+      this.#queued.delete(queued)
     }
     this.#queued.set(directory, asked)
     this.#running ??= this.#run()
@@ -46,7 +48,14 @@ export class TreeRescans {
     await this.#running
   }
 
-  #current: Promise<void> | undefined
+  /** What is queued already and covers `directory`: itself or one above it. */
+  #coveringOf(directory: string): PromiseWithResolvers<void> | undefined {
+    for (let above = directory; ; above = above.slice(0, Math.max(0, above.lastIndexOf('/')))) {
+      const queued = this.#queued.get(above)
+      if (queued !== undefined) return queued
+      if (above === '') return this.#queued.get(this.#whole)
+    }
+  }
 
   async #run(): Promise<void> {
     // Those that come in the same turn are one.

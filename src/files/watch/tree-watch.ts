@@ -15,6 +15,8 @@ export interface TreeWatchDeps {
   readonly onTrouble: (error: Error) => void
   /** Events that the system holds for us before it drops further ones. */
   readonly maxQueuedEvents: number
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: () => number
 }
 
 /** Events of this long are gathered: a file that is written to has hundreds of them. */
@@ -31,13 +33,17 @@ export class TreeWatch implements AsyncDisposable {
   readonly #watches: DirectoryWatches
   readonly #tree: TreeCoverage
   readonly #cookies = new WatchCookies()
-  /** What had events since the last flush; true when it came, went or was replaced. */
-  readonly #window = new Map<string, boolean>()
+  /** What had events since the last flush, and how many of them were more than a write. */
+  readonly #window = new Map<string, number>()
+  /** Directories whose watch chokidar has replaced. */
+  readonly #stale = new Set<string>()
   #seenCookies: (() => void)[] = []
   #covering: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
   #eventsOfTurn = 0
   #hasOverflowed = false
+  /** After lost events nobody knows what is watched. */
+  #isDoubtful = false
   #isClosed = false
 
   constructor(settings: WatchSettings, deps: TreeWatchDeps) {
@@ -49,7 +55,8 @@ export class TreeWatch implements AsyncDisposable {
       onError: (error) => this.#onError(error),
     })
     const { root, maxWatches = Number.POSITIVE_INFINITY } = settings
-    this.#tree = new TreeCoverage({ root, maxWatches }, this.#names, this.#watches)
+    const now = deps.now ?? (() => performance.now())
+    this.#tree = new TreeCoverage({ root, maxWatches, now }, this.#names, this.#watches)
   }
 
   /**
@@ -61,7 +68,9 @@ export class TreeWatch implements AsyncDisposable {
   cover(fresh: boolean): Promise<void> {
     return this.#inTurn(async () => {
       await this.#cookies.watch(this.#settings.cookies, this.#watches)
-      await this.#tree.coverAll(fresh)
+      const isFresh = fresh || this.#isDoubtful
+      this.#isDoubtful = false
+      await this.#tree.coverAll(isFresh)
       this.#deps.onCoverage(this.#tree.coverage)
     })
   }
@@ -93,9 +102,12 @@ export class TreeWatch implements AsyncDisposable {
       if (onSeen !== undefined) this.#seenCookies.push(onSeen)
       return
     }
-    // Without a name it is something in the directory, which is then looked at as if it were new.
+    if (name === null) this.#stale.add(directory)
     const path = name === null ? directory : `${directory}/${name}`
-    this.#window.set(path, name === null || isRename || this.#window.get(path) === true)
+    this.#window.set(path, (this.#window.get(path) ?? 0) + (isRename ? 1 : 0))
+    // A directory that is touched, moved or removed says so by its own name. Chokidar then takes it for
+    // one that was replaced and subscribes anew, and what was queued for the old watch is gone.
+    if (isRename && name === basename(directory)) this.#stale.add(directory)
   }
 
   /**
@@ -129,30 +141,30 @@ export class TreeWatch implements AsyncDisposable {
       // The rescan that follows sees what came before a cookie, even where its event was dropped.
       cookies.push(...this.#cookies.takeAll())
       hints.push({ kind: 'rescan', reason: 'overflow' })
-    } else for (const [path, isRename] of events) this.#look(path, isRename, hints, fresh)
+      this.#isDoubtful = true
+    } else for (const [path, renames] of events) this.#look(path, renames, hints, fresh)
     this.#hasOverflowed = false
     if (hints.length > 0) this.#deps.onHints(hints)
-    if (fresh.length > 0) this.#later(() => this.#coverFresh(fresh))
+    const stale = [...this.#stale]
+    this.#stale.clear()
+    if (fresh.length + stale.length > 0) this.#later(() => this.#coverAgain(fresh, stale))
     // What a cookie answers for includes the directories that came before it.
     this.#later(() => {
       for (const onSeen of cookies) onSeen()
     })
   }
 
-  #look(path: string, isRename: boolean, hints: WatchHint[], fresh: string[]): void {
-    const isSelf = path === this.#tree.root
-    if (isSelf || basename(path) === basename(this.#tree.root)) this.#lookAtRoot(hints)
-    if (isSelf) {
-      hints.push({ kind: 'directory', path: this.#names.prefix })
-      return
-    }
+  #look(path: string, renames: number, hints: WatchHint[], fresh: string[]): void {
+    if (basename(path) === basename(this.#tree.root)) this.#lookAtRoot(hints)
+    if (path === this.#tree.root) return
     const directory = this.#tree.pathOf(dirname(path))
     const name = basename(path)
     if (this.#names.isHidden(directory, name)) return
     const told = this.#names.pathOf(directory, name)
     const stats = statsAt(path)
     if (stats?.isDirectory() === true) {
-      const isDoubtful = isRename && this.#tree.isDoubtful(path)
+      // One event is a touch. With two it may have been moved away and back, and nobody watches it.
+      const isDoubtful = renames > 1 && !this.#tree.isNew(path)
       if (told === undefined || (this.#tree.isCovered(path, stats) && !isDoubtful)) return
       this.#tree.forget(path)
       fresh.push(path)
@@ -170,13 +182,14 @@ export class TreeWatch implements AsyncDisposable {
     hints.push({ kind: 'rescan', reason: 'the directory of the volume was replaced' })
   }
 
-  /** Parents before children: what is below one that was just forgotten would be taken for ignored. */
-  async #coverFresh(directories: readonly string[]): Promise<void> {
+  async #coverAgain(fresh: readonly string[], stale: readonly string[]): Promise<void> {
     const { unwatched } = this.#tree.coverage
-    await this.#tree.coverBelow(directories.toSorted())
+    await this.#tree.renew(stale)
+    // Parents before children: what is below one that was just forgotten would be taken for ignored.
+    await this.#tree.coverBelow(fresh.toSorted())
     if (this.#tree.coverage.unwatched !== unwatched) this.#deps.onCoverage(this.#tree.coverage)
-    const paths = directories.map((directory) => this.#tree.pathOf(directory))
-    this.#deps.onHints(paths.map((path) => ({ kind: 'directory', path })))
+    const paths = new Set([...stale, ...fresh].map((directory) => this.#tree.pathOf(directory)))
+    this.#deps.onHints([...paths].map((path) => ({ kind: 'directory', path })))
   }
 
   #later(work: () => void | Promise<void>): void {

@@ -22,6 +22,12 @@ export interface DirectoryWatches extends AsyncDisposable {
    * @returns error codes of those that cannot be, by directory
    */
   add(directories: readonly string[]): Promise<ReadonlyMap<string, string>>
+  /**
+   * Watches again what is watched. What happened before it resolves may not be reported.
+   *
+   * @returns error codes of those that cannot be watched any more, by directory
+   */
+  renew(directories: readonly string[]): Promise<ReadonlyMap<string, string>>
   remove(directories: readonly string[]): void
 }
 
@@ -68,6 +74,17 @@ export class ChokidarDirectories implements DirectoryWatches {
     return failures
   }
 
+  async renew(directories: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const failures = new Map<string, string>()
+    for (const directory of directories) {
+      const group = this.#groups.get(directory)
+      if (group === undefined || this.#isClosed) continue
+      group.drop(directory)
+      await this.#addOne(directory, failures, group)
+    }
+    return failures
+  }
+
   remove(directories: readonly string[]): void {
     const touched = new Set<Group>()
     for (const directory of directories) {
@@ -88,8 +105,12 @@ export class ChokidarDirectories implements DirectoryWatches {
     await Promise.all(this.#retiring)
   }
 
-  async #addOne(directory: string, failures: Map<string, string>): Promise<void> {
-    let failure = await this.#addTo(this.#openGroup(), directory)
+  async #addOne(
+    directory: string,
+    failures: Map<string, string>,
+    group = this.#openGroup(),
+  ): Promise<void> {
+    let failure = await this.#addTo(group, directory)
     if (failure === GAVE_UP && existsSync(directory)) {
       this.remove([directory])
       this.#filling = undefined
@@ -181,6 +202,12 @@ class Group {
       await delay(1)
     }
     return undefined
+  }
+
+  /** Ends the subscription of one directory, which is then to be added again, and of none below it. */
+  drop(directory: string): void {
+    this.#added -= 1
+    this.#watcher.closePath(directory)
   }
 
   forget(directory: string): void {

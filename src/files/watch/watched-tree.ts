@@ -8,7 +8,7 @@ interface Watched {
   readonly below: Set<string>
 }
 
-/** An event of this age or older cannot be the one that told of the directory when it was new. */
+/** Events are not delivered later than this. */
 const NEW_MS = 1000
 
 /** The directories that are watched, by their absolute paths. */
@@ -33,13 +33,10 @@ export class WatchedTree {
     return watched !== undefined && watched.identity !== identityOf(stats)
   }
 
-  /**
-   * True when a directory that came, went or moved under this name must be watched anew: it may have been
-   * moved away and back, which leaves nobody watching. For a new one the event is only late.
-   */
-  isDoubtful(directory: string, nowMs: number): boolean {
+  /** True for one of which an event may still come that tells of its creation. */
+  isNew(directory: string, nowMs: number): boolean {
     const watched = this.#watched.get(directory)
-    return watched !== undefined && nowMs - watched.sinceMs > NEW_MS
+    return watched !== undefined && nowMs - watched.sinceMs <= NEW_MS
   }
 
   add(directory: string, stats: BigIntStats, nowMs: number): void {
