@@ -35,6 +35,7 @@ interface Peer {
 
 export const fanOutPeers: Line = {
   name: 'fan-out-peers',
+  needs: ['mosquitto'],
   async run({ isQuick, tell }) {
     await using cleanup = new AsyncDisposableStack()
     const broker = await startBroker()
@@ -56,7 +57,7 @@ export const fanOutPeers: Line = {
     const load = cleanup.use(new FanOutLoad())
     const peers: readonly Peer[] = [
       { name: 'broker', target: toBroker(broker, publisher, SIZE), deliveries: 6_000_000 },
-      { name: 'Mosquitto', target: toMosquitto(mosquitto, publisher, SIZE), deliveries: 1_000_000 },
+      { name: 'Mosquitto', target: toMosquitto(mosquitto, publisher, SIZE), deliveries: 400_000 },
       { name: 'Socket.IO', target: toApp(socketIo, publisher, SIZE), deliveries: 400_000 },
       { name: 'bare ws', target: toApp(ws, publisher, SIZE), deliveries: 400_000 },
     ]

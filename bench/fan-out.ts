@@ -33,6 +33,7 @@ const SIZES = [
 
 export const fanOut: Line = {
   name: 'fan-out',
+  needs: ['nats-server'],
   async run(options) {
     await using cleanup = new AsyncDisposableStack()
     const broker = await startBroker()

@@ -22,6 +22,7 @@ const SETTLE_MS = 3000
 
 export const idleMemory: Line = {
   name: 'idle-memory',
+  needs: [],
   async run({ isQuick, tell }) {
     await using load = new FanOutLoad()
     const count = isQuick ? CONNECTIONS / 5 : CONNECTIONS

@@ -20,6 +20,7 @@ const SUBSCRIBERS = 1000
 
 export const latency: Line = {
   name: 'latency',
+  needs: ['nats-server'],
   async run({ isQuick, tell }) {
     await using cleanup = new AsyncDisposableStack()
     const broker = await startBroker()

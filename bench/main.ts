@@ -8,7 +8,7 @@ import { fanOutPeers } from './fan-out-peers.ts'
 import { idleMemory } from './idle-memory.ts'
 import { latency } from './latency.ts'
 import type { Line } from './measure/line.ts'
-import { machineFacts, packageVersion, versionOf } from './measure/machine.ts'
+import { isInstalled, machineFacts, packageVersion, versionOf } from './measure/machine.ts'
 import { type Facts, mergePage } from './measure/page.ts'
 import { markdownSection } from './measure/report.ts'
 import { publishRate } from './publish-rate.ts'
@@ -49,6 +49,11 @@ for (const [name, value] of facts) console.log(`${name}: ${value}`)
 for (const line of LINES) {
   if (positionals.length > 0 && !positionals.includes(line.name)) continue
   console.log(`\n${line.name}`)
+  const missing = line.needs.filter((program) => !isInstalled(program))
+  if (missing.length > 0) {
+    console.log(`left out; first: apt-get install ${missing.join(' ')}`)
+    continue
+  }
   const section = markdownSection(await line.run({ isQuick: values.quick, tell: console.log }), {
     command: `npm run bench -- ${line.name}`,
     date: new Date().toISOString().slice(0, 10),
@@ -71,7 +76,7 @@ function environment(): Facts {
     ['Fastify, ws, Socket.IO', ['fastify', 'ws', 'socket.io'].map(packageVersion).join(', ')],
     ['nats-server', versionOf('nats-server', ['--version'])],
     ['Mosquitto', versionOf('mosquitto', ['-h'])],
-    ['Nginx', versionOf('/usr/sbin/nginx', ['-v'])],
+    ['Nginx', versionOf('nginx', ['-v'])],
     ['wrk', versionOf('wrk', ['-v'])],
   ]
 }

@@ -45,6 +45,7 @@ interface Server {
 
 export const publishRate: Line = {
   name: 'publish-rate',
+  needs: ['wrk'],
   async run({ isQuick, tell }) {
     await using cleanup = new AsyncDisposableStack()
     const broker = await startBroker()

@@ -43,8 +43,12 @@ export class CalledProcess<Api extends Calls> implements AsyncDisposable {
   }
 
   /** Starts `file`, which calls `answerCalls`. */
-  static start<Api extends Calls>(file: URL): CalledProcess<Api> {
-    return new CalledProcess<Api>(fork(file, { serialization: 'advanced' }))
+  static start<Api extends Calls>(
+    file: URL,
+    env: Readonly<Record<string, string>> = {},
+  ): CalledProcess<Api> {
+    const options = { serialization: 'advanced', env: { ...process.env, ...env } } as const
+    return new CalledProcess<Api>(fork(file, options))
   }
 
   get pid(): number {

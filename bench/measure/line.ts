@@ -10,5 +10,7 @@ export interface LineOptions {
 export interface Line {
   /** On the command line: `fan-out`. */
   readonly name: string
+  /** Programs that are installed apart, each a package of Debian of the same name. */
+  readonly needs: readonly string[]
   run(options: LineOptions): Promise<Section>
 }

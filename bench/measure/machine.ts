@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
 import type { Facts } from './page.ts'
 
 /** What the figures were taken on. */
@@ -16,11 +17,19 @@ export function machineFacts(): Facts {
   ]
 }
 
+/** Servers lie where the PATH of most users does not lead. */
+export const PROGRAM_PATH = `${process.env['PATH'] ?? ''}:/usr/sbin`
+
+export function isInstalled(program: string): boolean {
+  return PROGRAM_PATH.split(':').some((directory) => existsSync(join(directory, program)))
+}
+
 /** The version that a program prints, or `missing`. */
 export function versionOf(command: string, args: readonly string[]): string {
   try {
     const text = execFileSync('sh', ['-c', `"$0" "$@" 2>&1 || true`, command, ...args], {
       encoding: 'utf8',
+      env: { ...process.env, PATH: PROGRAM_PATH },
     })
     return /\d+\.\d+[^\s,)]*/.exec(text)?.[0] ?? 'missing'
   } catch {

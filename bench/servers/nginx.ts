@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { accepts } from './ports.ts'
 import { ServerProcess } from './server-process.ts'
 
-const COMMAND = '/usr/sbin/nginx'
+const COMMAND = 'nginx'
 
 /** The account of the workers: whoever runs the bench, so that they may read what it wrote. */
 export const NGINX_USER = process.getuid?.() === 0 ? 'root' : undefined

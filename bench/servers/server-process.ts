@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { PROGRAM_PATH } from '../measure/machine.ts'
 
 /** A server that the bench measures: a process with a directory of its own, which go together. */
 export class ServerProcess implements AsyncDisposable {
@@ -29,7 +30,7 @@ export class ServerProcess implements AsyncDisposable {
     const child = spawn(command, args, {
       cwd: directory,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
+      env: { ...process.env, PATH: PROGRAM_PATH, ...env },
     })
     const output = createWriteStream(join(directory, 'output.log'))
     child.stdout.pipe(output, { end: false })

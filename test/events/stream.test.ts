@@ -224,3 +224,17 @@ test('a quiet live stream is told the head of the log', async () => {
   stream.tellPosition(0)
   assert.deepEqual(sink.positions, ['e:2'])
 })
+
+test('a newcomer hears events although the only other member of its audience is full', async () => {
+  const fixture = new Fixture()
+  const full = fixture.connect()
+  await full.stream.subscribe(filters('a'), 'latest')
+  full.sink.backlogBytes = 2 ** 30
+  await fixture.publish('a', 1)
+  const newcomer = fixture.connect()
+  await newcomer.stream.subscribe(filters('a'), 'latest')
+  await fixture.settle(newcomer.sink, 'a')
+  assert.deepEqual(newcomer.sink.data, ['mark'])
+  full.sink.drain()
+  await full.sink.until(() => full.sink.data.length === 2)
+})

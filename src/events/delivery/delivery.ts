@@ -43,6 +43,8 @@ export class Delivery implements Disposable {
    * @returns what ends it; afterwards the listener is complete through the head at that time
    */
   join(interest: Interest, listener: Listener): Disposable {
+    // What is pending leaves first: that may show the last member's socket to be full and end the audience.
+    this.#audiences.get(this.#keyOf(interest))?.flush(this.#log.head)
     const audience = this.#audienceOf(interest)
     audience.join(listener, this.#log.head)
     return {

@@ -1,6 +1,6 @@
 import { formatPosition, type Since } from '../../protocol/position.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
-import { type EventLog, isOfLog, type StoredEvent } from '../log/event-log.ts'
+import { type EventLog, isOfLog, type Loss, type StoredEvent } from '../log/event-log.ts'
 import { composeGap } from './gap.ts'
 
 /** From where a subscriber is served, and what it must be told first. */
@@ -8,7 +8,7 @@ export interface ResumePoint {
   /** Everything kept after this offset follows. */
   readonly start: number
   /** What is trimmed through here is told, or was not asked for. */
-  readonly lossTold: number
+  readonly lossTold: Loss
   /** `EVENTS MISSED`, when something after `since` is lost. */
   readonly gap?: StoredEvent
 }
@@ -19,8 +19,8 @@ export function resumePoint(
   filters: readonly TopicFilter[],
   since: Since,
 ): ResumePoint {
-  if (since === 'latest') return { start: log.head, lossTold: log.head }
-  const lostFromStart = log.lossAfter(0, filters)?.through ?? 0
+  if (since === 'latest') return { start: log.head, lossTold: nothingAfter(log.head) }
+  const lostFromStart = log.lossAfter(0, filters) ?? nothingAfter(0)
   if (since === 'earliest') return { start: 0, lossTold: lostFromStart }
   const asked = formatPosition(since.epoch, since.offset)
   if (!isOfLog(since, log)) {
@@ -28,8 +28,12 @@ export function resumePoint(
     return { start: 0, lossTold: lostFromStart, gap: composeGap(data, log.epoch, 0) }
   }
   const loss = log.lossAfter(since.offset, filters)
-  if (loss === undefined) return { start: since.offset, lossTold: since.offset }
+  if (loss === undefined) return { start: since.offset, lossTold: nothingAfter(since.offset) }
   const resumed = formatPosition(log.epoch, loss.resumed)
   const gap = composeGap({ since: asked, resumed, reason: 'trimmed' }, log.epoch, loss.resumed)
-  return { start: loss.resumed, lossTold: loss.through, gap }
+  return { start: loss.resumed, lossTold: loss, gap }
+}
+
+function nothingAfter(offset: number): Loss {
+  return { resumed: offset, through: offset }
 }

@@ -2,7 +2,7 @@ import type { Principal } from '../../auth/principal.ts'
 import type { CloseReason } from '../../protocol/close-codes.ts'
 import { formatPosition, type Since } from '../../protocol/position.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
-import type { EventLog, StoredEvent } from '../log/event-log.ts'
+import type { EventLog, Loss, StoredEvent } from '../log/event-log.ts'
 import { TopicMatcher } from '../log/topic-matcher.ts'
 import { admitSubscriber } from './admission.ts'
 import { Batch } from './batch.ts'
@@ -64,7 +64,7 @@ export class Stream implements Disposable {
   /** While not live: everything that was asked for up to here has been delivered. */
   #cursor: number
   /** Losses up to here have been told. */
-  #lossTold = 0
+  #lossTold: Loss = { resumed: 0, through: 0 }
   /** While live. */
   #membership: Disposable | undefined
   /** Subscriptions and replays take turns. */
@@ -102,6 +102,12 @@ export class Stream implements Disposable {
     for (const filter of filters) admitSubscriber(this.#principal, filter)
     await this.#inTurn(async () => {
       this.#leave()
+      // Behind when its socket is full: older filters come first, so that one position holds for all.
+      while (!this.#isClosed && this.#cursor < this.#log.head) {
+        await this.#catchUp()
+        this.#leave()
+      }
+      if (this.#isClosed) return
       const head = this.#cursor
       const start = this.#start(since, filters, progress)
       const older = new Map(this.#filters)
@@ -109,9 +115,7 @@ export class Stream implements Disposable {
         this.#filters.set(filter, Math.min(start, this.#filters.get(filter) ?? start))
       }
       await this.#replay(start, head, filters, older)
-      if (since !== 'latest' && !this.#isClosed) {
-        progress.replayed?.(this.#format(Math.max(head, start)))
-      }
+      if (since !== 'latest' && !this.#isClosed) progress.replayed?.(this.#format(head))
       await this.#catchUp()
     })
   }
@@ -140,7 +144,7 @@ export class Stream implements Disposable {
       if (!rights.overlaps('subscribe', filter)) this.#filters.delete(filter)
     }
     if (hadFilters && this.#filters.size === 0) this.#end('forbidden')
-    else void this.#inTurn(() => this.#catchUp())
+    else this.#goOn()
   }
 
   /** Tells the head to a client that is live, complete and was sent nothing for `quietMs`. */
@@ -158,7 +162,7 @@ export class Stream implements Disposable {
 
   #start(since: Since, filters: readonly TopicFilter[], progress: SubscribeProgress): number {
     const { start, gap, lossTold } = resumePoint(this.#log, filters, since)
-    this.#lossTold = Math.max(this.#lossTold, lossTold)
+    this.#lossTold = lossTold
     progress.accepted?.({ position: this.#format(start), recovered: gap === undefined })
     if (gap !== undefined) this.#send([gap], start)
     return start
@@ -178,7 +182,7 @@ export class Stream implements Disposable {
     const isNew = ({ offset, topic }: StoredEvent) =>
       offset <= to && !served.some(({ after, matcher }) => offset > after && matcher.matches(topic))
     for (let at = from; at < to && !this.#isClosed; ) {
-      const { events, through } = await this.#read(at, filters)
+      const { events, through } = await this.#read(at, filters, to)
       this.#write(events.filter(isNew), Math.min(through, to))
       at = through
       await this.#drained()
@@ -198,21 +202,28 @@ export class Stream implements Disposable {
     }
   }
 
-  /** Reads a stretch; what was trimmed away before it could be read is told. */
-  async #read(after: number, filters: readonly TopicFilter[]) {
+  /** Reads a stretch; what was trimmed away through `to` before it could be read is told. */
+  async #read(after: number, filters: readonly TopicFilter[], to = Infinity) {
     const page = await this.#log.read({ after, filters, limit: REPLAY_EVENTS })
-    const loss = this.#log.lossAfter(after, filters)
-    if (loss !== undefined && loss.through > this.#lossTold) {
-      this.#lossTold = loss.through
-      if (this.#sink.isResumable) this.#end('slowConsumer')
-      else {
-        // What was read in time lies after the gap, trimmed since or not.
-        const resumed = Math.min(loss.resumed, (page.events[0]?.offset ?? Infinity) - 1)
-        const data = { since: this.#format(after), resumed: this.#format(resumed) }
-        this.#send([composeGap({ ...data, reason: 'slow' }, this.#log.epoch, resumed)], resumed)
-      }
-    }
-    return page
+    const lost = this.#log.lossAfter(after, filters)
+    if (lost === undefined) return page
+    const loss = { resumed: Math.min(lost.resumed, to), through: Math.min(lost.through, to) }
+    if (!this.#isNews(loss, after)) return page
+    this.#lossTold = loss
+    if (this.#sink.isResumable) this.#end('slowConsumer')
+    const data = { since: this.#format(after), resumed: this.#format(loss.resumed) }
+    this.#send(
+      [composeGap({ ...data, reason: 'slow' }, this.#log.epoch, loss.resumed)],
+      loss.resumed,
+    )
+    // Trimmed while it was being read: what is told to be lost does not come after all.
+    return { ...page, events: page.events.filter(({ offset }) => offset > loss.resumed) }
+  }
+
+  /** False when nothing more was trimmed, of either family, than the last gap told. */
+  #isNews({ resumed, through }: Loss, after: number): boolean {
+    const told = this.#lossTold
+    return through > told.through || resumed > Math.max(told.resumed, after)
   }
 
   #write(events: readonly StoredEvent[], through: number): void {
@@ -238,7 +249,7 @@ export class Stream implements Disposable {
       const membership = this.#membership
       this.#membership = undefined
       membership?.[Symbol.dispose]()
-      void this.#inTurn(() => this.#catchUp())
+      this.#goOn()
       return
     }
     this.#cursor = batch.through
@@ -277,6 +288,11 @@ export class Stream implements Disposable {
     this.#sink.onceDrained(resolve)
     await promise
     clearInterval(timer)
+  }
+
+  /** A log that cannot be read must not leave a connection that is open and hears nothing. */
+  #goOn(): void {
+    this.#inTurn(() => this.#catchUp()).catch(() => this.#end('goingAway'))
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
