@@ -443,7 +443,8 @@ test('a path with files below in the index turns out to have been a directory', 
   disk.remove('d/a')
   hint(['d', 'e'])
   await settle()
-  assert.deepEqual(directories, ['d'])
+  // Asked at once and again when it has settled.
+  assert.deepEqual([...new Set(directories)], ['d'])
 })
 
 test('a large file does not hold up the others', async () => {

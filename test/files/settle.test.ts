@@ -51,6 +51,17 @@ test('each hint starts the wait anew and keeps the ticket of the first', () => {
   assert.equal(ticketsGiven(), 2)
 })
 
+test('a scan that finds what waits already does not start the wait anew', () => {
+  const { timers, taken, push } = setUp()
+  push(hint('a', fingerprint(1)))
+  push(hint('b'))
+  timers.advance(400)
+  push({ ...hint('a', fingerprint(1)), isEvent: false })
+  push({ ...hint('b', fingerprint(2)), isEvent: false })
+  timers.advance(500)
+  assert.deepEqual(taken, ['a@500', 'b@900'])
+})
+
 test('a path that is never quiet is due after the longest wait', () => {
   const { timers, taken, push } = setUp(500, 2000)
   for (let i = 0; i < 30; i += 1) {

@@ -366,3 +366,24 @@ test('closing is quick and complete at any moment of the start', async () => {
   await waits
   assert.equal(later.status.state, 'closed')
 })
+
+test('a directory that is renamed in its place tells every file as moved', async () => {
+  await using subject = await WatchedVolume.open()
+  const watch = await subject.start({ settleMs: 100 })
+  mkdirSync(join(subject.root, 'before/deep'), { recursive: true })
+  for (const name of ['a', 'b', 'deep/c']) {
+    writeFileSync(join(subject.root, 'before', name), name)
+  }
+  await watch.sync()
+  subject.told()
+  renameSync(join(subject.root, 'before'), join(subject.root, 'after'))
+  await watch.sync()
+  const moves = subject.told().map(({ type, path, movedFrom, movedTo }) => {
+    return [type, path, movedFrom ?? movedTo].join(' ')
+  })
+  const expected = ['a', 'b', 'deep/c'].flatMap((name) => [
+    `FILE CREATED after/${name} before/${name}`,
+    `FILE DELETED before/${name} after/${name}`,
+  ])
+  assert.deepEqual(moves.toSorted(), expected.toSorted())
+})

@@ -38,6 +38,9 @@ interface Arrived extends ArrivedFinding {
 /** Looks and commits at once: enough for commits to share their fsync, and few open descriptors. */
 const LOOKS_AT_ONCE = 64
 
+/** With more paths vanished at once, nobody asks which of them were renamed. */
+const MAX_VANISHED = 2048
+
 /**
  * Deals with paths that have settled together. Contents are read before the lock is taken, so that no
  * upload waits for it; under the lock the path is looked at again, and what has moved meanwhile goes back
@@ -59,7 +62,7 @@ export class BatchReconciler {
     const arrived: Arrived[] = []
     const sort = async (entry: Unsettled): Promise<Outcome | undefined> => {
       const finding = await this.#find(entry.path)
-      if (finding.state === 'nothing') await this.#checkDirectory(entry.path)
+      if (finding.state === 'nothing') await this.checkDirectory(entry.path)
       if (finding.state === 'nothing' || finding.state === 'same') return 'done'
       const seen = finding.state === 'arrived' ? finding.fingerprint : null
       const isStill = isSame(entry.seen, seen) || this.#deps.settle.isOverdue(entry)
@@ -75,6 +78,7 @@ export class BatchReconciler {
   async #tell(gone: readonly Gone[], arrived: readonly Arrived[]): Promise<void> {
     const found = pairMoves(gone, arrived)
     const expected = this.#postponed(found.gone)
+    const early = await this.#postponedArrivals(found.arrived)
     const tellGone = (from: Gone) => this.#attempt(from.entry, () => this.#tellGone(from))
     const tellArrived = (to: Arrived) => this.#attempt(to.entry, () => this.#tellArrived(to))
     const tellMove = async (from: Gone, to: Arrived) => {
@@ -86,7 +90,7 @@ export class BatchReconciler {
     await Promise.all([
       ...found.pairs.map(([from, to]) => tellMove(from, to)),
       ...found.gone.filter((from) => !expected.has(from)).map(tellGone),
-      ...found.arrived.map(tellArrived),
+      ...found.arrived.filter((to) => !early.has(to)).map(tellArrived),
     ])
   }
 
@@ -106,6 +110,23 @@ export class BatchReconciler {
       settle.delay(path)
     }
     return new Set(expected.keys())
+  }
+
+  /** Those whose inode is known by a path that has vanished and has not settled: the other end of a rename. */
+  async #postponedArrivals(arrived: readonly Arrived[]): Promise<ReadonlySet<Arrived>> {
+    const { settle, finish, index } = this.#deps
+    const open = arrived.filter(({ entry }) => !settle.isOverdue(entry))
+    const vanished = [...settle.waiting()].filter(({ seen }) => seen === null)
+    if (open.length === 0 || vanished.length > MAX_VANISHED) return new Set()
+    const byInode = new Map(open.map((to) => [inodeKey(to.fingerprint), to]))
+    const early = new Set<Arrived>()
+    for (const { path } of vanished) {
+      const known = await this.#looks.run(() => index.get(path))
+      const to = known === undefined ? undefined : byInode.get(inodeKey(known.fingerprint))
+      if (to !== undefined) early.add(to)
+    }
+    for (const { entry, fingerprint } of early) finish(entry, { again: fingerprint })
+    return early
   }
 
   async #tellGone({ entry, known }: Gone): Promise<Outcome> {
@@ -165,7 +186,8 @@ export class BatchReconciler {
     )
   }
 
-  async #checkDirectory(path: FilePath): Promise<void> {
+  /** Has a directory that vanished looked into, so that what was in it settles with what arrives elsewhere. */
+  async checkDirectory(path: FilePath): Promise<void> {
     const { index, onDirectory } = this.#deps
     const [below] = await index.below(path, '', 1)
     if (below !== undefined) onDirectory(path)

@@ -77,6 +77,10 @@ export class Reconciler implements AsyncDisposable {
   hint(hint: PathHint): void {
     if (this.#closing !== undefined) return
     this.#settle.push(hint, () => this.#hinted.begin())
+    if (hint.seen !== null) return
+    this.#reconcileBatch.checkDirectory(hint.path).catch((err: unknown) => {
+      this.#deps.log.error({ event: 'files.reconcile', path: hint.path, err }, 'the index failed')
+    })
   }
 
   /** Files that are not told because of a hard link of somebody else. */

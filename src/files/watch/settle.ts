@@ -1,5 +1,5 @@
 import type { FilePath } from '../../protocol/file-path.ts'
-import type { Fingerprint } from '../fingerprint.ts'
+import { type Fingerprint, sameFingerprint } from '../fingerprint.ts'
 import type { Timers } from './watch-timers.ts'
 
 /** How a change will be told; `silent` is the first index of a volume, which tells nothing. */
@@ -65,6 +65,9 @@ export class Settle implements Disposable {
     const { settleMs, timers } = this.#options
     const now = timers.now()
     const before = this.#waiting.get(hint.path)
+    // A scan that finds what is known to wait is no sign that it moved: the two ends of a rename, found by
+    // different scans, stay due together.
+    if (before !== undefined && !hint.isEvent && isSameLook(before.seen, hint.seen)) return
     const sinceMs = before?.sinceMs ?? now
     this.#put({
       ...merged(hint, before),
@@ -146,6 +149,11 @@ export class Settle implements Disposable {
       this.#options.onDue()
     })
   }
+}
+
+/** True when two looks at a path saw the same file, or none. */
+function isSameLook(a: Fingerprint | null, b: Fingerprint | null): boolean {
+  return a === null || b === null ? a === b : sameFingerprint(a, b)
 }
 
 /** What is seen to be touched while the broker runs was changed then, whatever a scan takes it for. */

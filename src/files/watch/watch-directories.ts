@@ -41,6 +41,8 @@ const GROUP_SIZE = 32
 const MANY_FORGOTTEN = 8
 const FEW_LEFT = 2
 
+const MAX_TRIES = 5
+
 const SUBSCRIBE_TIMEOUT_MS = 5000
 
 /** Chokidar did not subscribe and gave no error: it takes the directory for an ignored one. */
@@ -111,7 +113,12 @@ export class ChokidarDirectories implements DirectoryWatches {
     group = this.#openGroup(),
   ): Promise<void> {
     let failure = await this.#addTo(group, directory)
-    if (failure === GAVE_UP && existsSync(directory)) {
+    // A watcher that takes it for ignored stays of that opinion: another one is asked.
+    for (
+      let tries = 1;
+      failure === GAVE_UP && existsSync(directory) && tries < MAX_TRIES;
+      tries += 1
+    ) {
       this.remove([directory])
       this.#filling = undefined
       failure = await this.#addTo(this.#openGroup(), directory)
