@@ -1,4 +1,4 @@
-import { ulid } from 'ulid'
+import { monotonicFactory } from 'ulid'
 import type { Database, Statement } from '../database/database.ts'
 import type { EventDraft, EventLog } from '../events/log/event-log.ts'
 import type { SqliteEventLog } from '../events/log/sqlite-event-log.ts'
@@ -13,13 +13,13 @@ import { USERS_PATH, type UsersInForce } from './users-in-force.ts'
 /** Where a change of a file becomes an event: the one place at which files and events meet. */
 
 /** The event that tells `change`. */
-export function fileEvent({ type, ...data }: FileChange): EventDraft {
+export function fileEvent({ type, ...data }: FileChange, id: string): EventDraft {
   return composeOwnEvent({
     topic: topicOfPath(data.path),
     type,
     source: '/broker/files',
     subject: data.path,
-    id: ulid(),
+    id,
     time: new Date().toISOString(),
     data,
   })
@@ -27,8 +27,10 @@ export function fileEvent({ type, ...data }: FileChange): EventDraft {
 
 /** Changes and their index rows in the transaction that appends the events. */
 export function tellInTransaction(log: SqliteEventLog): TellChanges<Statement> {
+  const newId = monotonicFactory()
   return async (changes, statements) => {
-    const acks = await log.appendWith(changes.map(fileEvent), statements)
+    const drafts = changes.map((change) => fileEvent(change, newId()))
+    const acks = await log.appendWith(drafts, statements)
     return acks.map(({ offset }) => formatPosition(log.epoch, offset))
   }
 }
@@ -69,8 +71,9 @@ export async function tellThroughOutbox(
     'SELECT id, topic, json FROM outbox ORDER BY rowid',
   )
   if (left.length > 0) await tell(left.map((row) => ({ ...row, user: null })))
+  const newId = monotonicFactory()
   return async (changes, statements) => {
-    const drafts = changes.map(fileEvent)
+    const drafts = changes.map((change) => fileEvent(change, newId()))
     const rows = drafts.map(({ id, topic, json }) => [id, topic, json])
     await database.commit([
       ...statements,
