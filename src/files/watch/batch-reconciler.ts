@@ -4,7 +4,7 @@ import type { FileIndex, IndexEntry } from '../index/file-index.ts'
 import type { PathLocks } from '../path-locks.ts'
 import type { ArrivedFinding, ChangeTeller, Finding, GoneFinding } from './change-teller.ts'
 import type { ContentReader, HashedContent } from './content-reader.ts'
-import { inodeKey, pairMoves } from './move-pairs.ts'
+import { inodeKey, type MovePairs, pairMoves } from './move-pairs.ts'
 import type { Settle, Unsettled } from './settle.ts'
 import type { WatchLog } from './watch-log.ts'
 import { WorkSlots } from './work-slots.ts'
@@ -56,13 +56,18 @@ export class BatchReconciler {
     this.#hashes = new WorkSlots(hashesAtOnce)
   }
 
-  /** Resolves when every path of the batch is finished; never rejects. */
-  async run(batch: readonly Unsettled[]): Promise<void> {
+  /**
+   * Resolves when every path of the batch is finished; never rejects.
+   *
+   * @param onSorted - called when it is known what is a rename. The next batch is to be taken only then:
+   *   until it is taken, what waits can still be put next to its other end
+   */
+  async run(batch: readonly Unsettled[], onSorted: () => void): Promise<void> {
     const gone: Gone[] = []
     const arrived: Arrived[] = []
     const sort = async (entry: Unsettled): Promise<Outcome | undefined> => {
       const finding = await this.#find(entry.path)
-      if (finding.state === 'nothing') await this.checkDirectory(entry.path)
+      if (finding.state === 'nothing') await this.#checkDirectory(entry.path)
       if (finding.state === 'nothing' || finding.state === 'same') return 'done'
       const seen = finding.state === 'arrived' ? finding.fingerprint : null
       const isStill = isSame(entry.seen, seen) || this.#deps.settle.isOverdue(entry)
@@ -72,13 +77,18 @@ export class BatchReconciler {
       return undefined
     }
     await Promise.all(batch.map((entry) => this.#attempt(entry, () => sort(entry))))
-    await this.#tell(gone, arrived)
-  }
-
-  async #tell(gone: readonly Gone[], arrived: readonly Arrived[]): Promise<void> {
     const found = pairMoves(gone, arrived)
     const expected = this.#postponed(found.gone)
     const early = await this.#postponedArrivals(found.arrived)
+    onSorted()
+    await this.#tell({
+      pairs: found.pairs,
+      gone: found.gone.filter((from) => !expected.has(from)),
+      arrived: found.arrived.filter((to) => !early.has(to)),
+    })
+  }
+
+  async #tell({ pairs, gone, arrived }: MovePairs<Gone, Arrived>): Promise<void> {
     const tellGone = (from: Gone) => this.#attempt(from.entry, () => this.#tellGone(from))
     const tellArrived = (to: Arrived) => this.#attempt(to.entry, () => this.#tellArrived(to))
     const tellMove = async (from: Gone, to: Arrived) => {
@@ -88,9 +98,9 @@ export class BatchReconciler {
       } else await Promise.all([tellGone(from), tellArrived(to)])
     }
     await Promise.all([
-      ...found.pairs.map(([from, to]) => tellMove(from, to)),
-      ...found.gone.filter((from) => !expected.has(from)).map(tellGone),
-      ...found.arrived.filter((to) => !early.has(to)).map(tellArrived),
+      ...pairs.map(([from, to]) => tellMove(from, to)),
+      ...gone.map(tellGone),
+      ...arrived.map(tellArrived),
     ])
   }
 
@@ -120,11 +130,13 @@ export class BatchReconciler {
     if (open.length === 0 || vanished.length > MAX_VANISHED) return new Set()
     const byInode = new Map(open.map((to) => [inodeKey(to.fingerprint), to]))
     const early = new Set<Arrived>()
-    for (const { path } of vanished) {
+    const match = async (path: FilePath) => {
       const known = await this.#looks.run(() => index.get(path))
       const to = known === undefined ? undefined : byInode.get(inodeKey(known.fingerprint))
       if (to !== undefined) early.add(to)
     }
+    // Where the index fails, they are told without saying where they came from.
+    await Promise.allSettled(vanished.map(({ path }) => match(path)))
     for (const { entry, fingerprint } of early) finish(entry, { again: fingerprint })
     return early
   }
@@ -186,8 +198,7 @@ export class BatchReconciler {
     )
   }
 
-  /** Has a directory that vanished looked into, so that what was in it settles with what arrives elsewhere. */
-  async checkDirectory(path: FilePath): Promise<void> {
+  async #checkDirectory(path: FilePath): Promise<void> {
     const { index, onDirectory } = this.#deps
     const [below] = await index.below(path, '', 1)
     if (below !== undefined) onDirectory(path)

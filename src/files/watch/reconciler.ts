@@ -48,6 +48,7 @@ export class Reconciler implements AsyncDisposable {
   readonly #running = new Set<Promise<void>>()
   #paused: (() => void)[] = []
   #inFlight = 0
+  #isSorting = false
   #closing: Promise<void> | undefined
 
   constructor(options: ReconcilerOptions, deps: ReconcilerDeps) {
@@ -77,10 +78,6 @@ export class Reconciler implements AsyncDisposable {
   hint(hint: PathHint): void {
     if (this.#closing !== undefined) return
     this.#settle.push(hint, () => this.#hinted.begin())
-    if (hint.seen !== null) return
-    this.#reconcileBatch.checkDirectory(hint.path).catch((err: unknown) => {
-      this.#deps.log.error({ event: 'files.reconcile', path: hint.path, err }, 'the index failed')
-    })
   }
 
   /** Files that are not told because of a hard link of somebody else. */
@@ -136,13 +133,17 @@ export class Reconciler implements AsyncDisposable {
   }
 
   #pump(): void {
-    while (this.#inFlight < MAX_IN_FLIGHT) {
-      const batch = this.#settle.takeDue(BATCH)
-      if (batch.length === 0) return
-      this.#inFlight += batch.length
-      const run = this.#reconcileBatch.run(batch).finally(() => this.#running.delete(run))
-      this.#running.add(run)
+    if (this.#isSorting || this.#inFlight >= MAX_IN_FLIGHT) return
+    const batch = this.#settle.takeDue(BATCH)
+    if (batch.length === 0) return
+    this.#inFlight += batch.length
+    this.#isSorting = true
+    const onSorted = () => {
+      this.#isSorting = false
+      this.#pump()
     }
+    const run = this.#reconcileBatch.run(batch, onSorted).finally(() => this.#running.delete(run))
+    this.#running.add(run)
   }
 
   #finish(entry: Unsettled, outcome: Outcome): void {
