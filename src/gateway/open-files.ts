@@ -15,6 +15,7 @@ import { SingleFileWatch } from '../files/watch/single-file-watch.ts'
 import { VolumeContent } from '../files/watch/volume-content.ts'
 import { VolumeWatch } from '../files/watch/volume-watch.ts'
 import type { WatchStatus } from '../files/watch/watch-status.ts'
+import { readFilePolicy } from './file-policy-file.ts'
 import type { Settings } from './settings/settings.ts'
 import { USERS_PATH } from './users-in-force.ts'
 
@@ -33,15 +34,13 @@ export interface OpenFiles extends AsyncDisposable {
   watchStatus(): WatchStatus
 }
 
-/** Space that uploads leave free on the device: the database needs some to tell that it is full. */
-const RESERVE_BYTES = 64 * 1024 * 1024
-
 /** The users file is small and written at once: it need not be quiet for long. */
 const USERS_SETTLE_MS = 200
 
 export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promise<OpenFiles> {
   const { database, tell, validators, log } = deps
   await using cleanup = new AsyncDisposableStack()
+  const policy = await readFilePolicy(settings)
   const { files, users } = await openVolumes(settings)
   const volumes = new Volumes([files, users])
   const index = await SqliteFileIndex.open(database, tell)
@@ -59,7 +58,7 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
       validators,
       reconcile: (path) => (path === USERS_PATH ? usersWatch.reconcile() : watch.reconcile(path)),
     },
-    { maxFileBytes: settings.maxFileBytes, reserveBytes: RESERVE_BYTES },
+    { maxFileBytes: settings.maxFileBytes, reserveBytes: policy.limits.freeBytes },
   )
   cleanup.use(store)
   const ownLinks = (dev: bigint, ino: bigint) => store.serveLinks.countOf(dev, ino)

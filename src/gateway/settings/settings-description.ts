@@ -50,6 +50,7 @@ function textsOf(settings: Settings): Readonly<Record<SettingKey, string | undef
     historyAge: formatDuration(settings.historyAgeMs),
     maxEvent: formatSize(settings.maxEventBytes),
     maxFile: maxFileBytes === Number.POSITIVE_INFINITY ? 'unlimited' : formatSize(maxFileBytes),
+    filePolicy: settings.filePolicy,
     settle: formatDuration(settings.settleMs),
     proxy: settings.proxy,
     proxySecretFile: settings.proxySecretFile,

@@ -75,6 +75,14 @@ export const SettingsFile = Type.Object(
       placeholder: 'SIZE',
       description: 'Largest file, or `unlimited`.',
     }),
+    filePolicy: Type.Optional(
+      Type.String({
+        placeholder: 'FILE',
+        unset: 'none',
+        description:
+          'The file with the rules by which files are looked after: limits and quotas, versions, deletes that can be undone, retention, checks of contents.',
+      }),
+    ),
     settle: Type.String({
       default: '500ms',
       placeholder: 'DURATION',

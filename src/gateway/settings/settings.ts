@@ -52,6 +52,7 @@ export interface Settings {
   readonly maxEventBytes: number
   /** `Infinity` when unlimited. */
   readonly maxFileBytes: number
+  readonly filePolicy: string | undefined
   readonly settleMs: number
   readonly proxy: 'off' | 'nginx'
   readonly proxySecretFile: string | undefined
@@ -113,6 +114,7 @@ function readTexts(texts: SettingTexts, cwd: string): Result<Settings, UsageErro
     maxFileBytes: read('maxFile', (text) =>
       text === 'unlimited' ? ok(Number.POSITIVE_INFINITY) : parseSize(text),
     ),
+    filePolicy: read('filePolicy', parsePath),
     settleMs: read('settle', within(parseDuration, 0, MAX_SETTLE_MS, 'at most 60s')),
     proxy: read('proxy', oneOf(['off', 'nginx'])),
     proxySecretFile: read('proxySecretFile', parsePath),
