@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify'
 import { BrokerError } from '../protocol/problem.ts'
 import { admitSubscriber } from './delivery/admission.ts'
 import { httpPage } from './http/http-page.ts'
@@ -6,11 +6,30 @@ import { httpLines, httpServerSentEvents } from './http/http-stream.ts'
 import { readStreamRequest } from './http/stream-request.ts'
 import { httpPublish, judgeRoute } from './publish/http-publish.ts'
 import { MAX_BATCH_BYTES } from './publish/publish-body.ts'
+import type { Opening } from './websocket/opening.ts'
 import { type SessionServices, WebSocketSession } from './websocket/websocket-session.ts'
 import { serveWebSocketStream } from './websocket/websocket-stream.ts'
 
+export interface EventsPluginDeps extends SessionServices {
+  /**
+   * Gives an admitted WebSocket to another process.
+   *
+   * @returns false when it stays here
+   */
+  handOver?(kind: 'session' | 'stream', request: FastifyRequest): boolean
+}
+
 /** The HTTP and WebSocket doors of events: `/events`, `/events/*`, `/ws`. */
-export async function eventsPlugin(app: FastifyInstance, services: SessionServices): Promise<void> {
+export async function eventsPlugin(
+  app: FastifyInstance,
+  services: EventsPluginDeps,
+): Promise<void> {
+  const handOver =
+    (kind: 'session' | 'stream'): preHandlerHookHandler =>
+    (request, reply, done) => {
+      if (request.ws && services.handOver?.(kind, request) === true) reply.hijack()
+      done()
+    }
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
     '*',
@@ -24,10 +43,18 @@ export async function eventsPlugin(app: FastifyInstance, services: SessionServic
       exposeHeadRoute: false,
       config: { ws: true },
       preValidation: async (request) => {
-        if (request.ws) admitSubscriber(request.principal, readStreamRequest(request).filter)
+        if (request.ws) admitSubscriber(request.principal, readStreamRequest(request.raw).filter)
       },
+      preHandler: handOver('stream'),
       handler: (request, reply) => httpEvents(services, request, reply),
-      wsHandler: (webSocket, request) => serveWebSocketStream(services, webSocket, request),
+      wsHandler: (webSocket, request) => {
+        serveWebSocketStream(
+          services,
+          webSocket,
+          openingOf(request),
+          readStreamRequest(request.raw),
+        )
+      },
     })
     app.route({
       method: 'POST',
@@ -41,13 +68,18 @@ export async function eventsPlugin(app: FastifyInstance, services: SessionServic
     url: '/ws',
     exposeHeadRoute: false,
     config: { ws: true },
+    preHandler: handOver('session'),
     handler: () => {
       throw new BrokerError('UPGRADE_REQUIRED', 'this address speaks WebSocket only')
     },
     wsHandler: (webSocket, request) => {
-      new WebSocketSession(services, webSocket, request)
+      new WebSocketSession(services, webSocket, openingOf(request))
     },
   })
+}
+
+function openingOf({ raw, principal, ip, log }: FastifyRequest): Opening {
+  return { socket: raw.socket, principal, address: ip, log }
 }
 
 /** `GET /events/{filter}` in the form that `Accept` asks for. */
@@ -60,4 +92,11 @@ async function httpEvents(
   if (accept.includes('text/event-stream')) return httpServerSentEvents(services, request, reply)
   if (accept.includes('application/x-ndjson')) return httpLines(services, request, reply)
   return reply.type('application/json').send(await httpPage(services, request))
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route takes WebSockets. */
+    ws?: boolean
+  }
 }

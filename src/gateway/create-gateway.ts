@@ -25,6 +25,7 @@ import { installOperations } from './operations.ts'
 import { ProxyTrust } from './proxy-trust.ts'
 import type { Settings } from './settings/settings.ts'
 import { UsersInForce } from './users-in-force.ts'
+import { WorkerPool } from './workers/worker-pool.ts'
 
 export interface GatewayDeps {
   readonly log: FastifyBaseLogger
@@ -44,9 +45,6 @@ export interface Gateway extends AsyncDisposable {
   drain(windowMs: number): Promise<void>
   close(): Promise<void>
 }
-
-/** Largest message of a client on a WebSocket beside the event itself: its command and its attributes. */
-const COMMAND_BYTES = 64 * 1024
 
 /** The internal location from which the front sends what a link below the volumes names. */
 const SERVE_LOCATION = '/-/serve/'
@@ -98,7 +96,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   const app = await createHttpApp({
     logger: log,
     publicUrl: settings.publicUrl,
-    maxMessageBytes: settings.maxEventBytes + COMMAND_BYTES,
+    maxEventBytes: settings.maxEventBytes,
   })
   trust.guard(app.server)
   cleanup.defer(() => app.close())
@@ -120,7 +118,16 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   installOperations(app, { version, metrics, components: () => componentStates(files) })
   const { publicUrl } = settings
   const doors = { log: eventLog, delivery, connections, publisher, identities, publicUrl }
-  await app.register((scope) => eventsPlugin(scope, doors))
+  const workers = cleanup.use(
+    await WorkerPool.open(
+      settings.workers,
+      { ...doors, logger: log },
+      { maxEventBytes: settings.maxEventBytes, publicUrl, logLevel: settings.logLevel },
+    ),
+  )
+  workers.observe(app.server)
+  const handOver = workers.handOver.bind(workers)
+  await app.register((scope) => eventsPlugin(scope, { ...doors, handOver }))
   const curve = usesCurve(settings) ? await openCurveKeys(settings) : undefined
   const zmq = cleanup.use(
     await ZmqService.open(

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import websocket from '@fastify/websocket'
 import Fastify, {
@@ -9,6 +8,7 @@ import Fastify, {
   LogController,
 } from 'fastify'
 import { monotonicFactory } from 'ulid'
+import { webSocketOptions } from '../events/websocket/websocket-options.ts'
 import { BrokerError, type ProblemCode, toProblem } from '../protocol/problem.ts'
 import { PROBLEM_TYPE, sendProblem } from './problem-reply.ts'
 import { RouteMethods } from './route-methods.ts'
@@ -17,8 +17,7 @@ export interface HttpAppOptions {
   readonly logger: FastifyBaseLogger
   /** What the `type` of a problem begins with; made from the request when undefined. */
   readonly publicUrl: string | undefined
-  /** Largest message of a WebSocket client. */
-  readonly maxMessageBytes: number
+  readonly maxEventBytes: number
 }
 
 /** Longest time for the header fields of a request: a client that dribbles them is cut off. */
@@ -33,7 +32,7 @@ const MAX_HEADER_BYTES = 96 * 1024
  * proxy are believed: `ProxyTrust` takes away those that are not from ours.
  */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { logger, publicUrl, maxMessageBytes } = options
+  const { logger, publicUrl, maxEventBytes } = options
   const send = (error: Error, request: FastifyRequest, reply: FastifyReply) =>
     sendProblem(error as BrokerError, request, reply, publicUrl ?? ownUrl(request))
   const newRequestId = monotonicFactory()
@@ -68,12 +67,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   methods.observe(app)
   app.setNotFoundHandler((request, reply) => send(nothingHere(request, methods), request, reply))
   await app.register(websocket, {
-    options: {
-      maxPayload: maxMessageBytes,
-      perMessageDeflate: false,
-      clientTracking: false,
-      handleProtocols: chooseSubprotocol,
-    },
+    options: webSocketOptions(maxEventBytes),
     // The gateway drains its connections itself before it closes the server.
     preClose: (done) => done(),
   })
@@ -81,7 +75,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
     const { routeOptions, is404 } = request
-    const takesWebSockets = (routeOptions.config as { ws?: boolean } | undefined)?.ws === true
+    const takesWebSockets = routeOptions.config?.ws === true
     if (request.ws && !takesWebSockets && !is404) {
       throw new BrokerError('UPGRADE_REQUIRED', 'no WebSocket is served at this address')
     }
@@ -99,12 +93,6 @@ function nothingHere({ raw, method }: FastifyRequest, methods: RouteMethods): Br
 
 function ownUrl({ protocol, host }: FastifyRequest): string {
   return host === '' ? '' : `${protocol}://${host}`
-}
-
-/** The subprotocol of the address, if it is offered; `bearer.<token>` only carries a credential. */
-function chooseSubprotocol(offered: Set<string>, { url = '' }: IncomingMessage): string | false {
-  const name = /^\/ws(?:[?]|$)/.test(url) ? 'broker.v1.json' : 'cloudevents.json'
-  return offered.has(name) && name
 }
 
 /** The query may hold a ticket: only the path is logged. */

@@ -93,25 +93,32 @@ function plan(): FaultPlan {
   }
 }
 
-test(`after ${DROPS} drops every client of every door has every event once and in order`, async () => {
-  await using broker = await startGateway()
-  await using proxy = await FaultProxy.start(Number(new URL(broker.url).port), plan)
-  const address = { port: proxy.port, token: broker.adminToken, filter: FILTER }
-  const clients = Object.entries(DOORS).flatMap(([door, open]) =>
-    Array.from({ length: CLIENTS_PER_DOOR }, () => ({
-      door,
-      client: new ResumingClient(address, open),
-    })),
-  )
-  const runs = clients.map(({ client }) => client.run())
-  const published: string[] = []
-  for (let number = 0; proxy.faults < DROPS; number += 1) {
-    published.push(...(await publish(broker, number)))
-  }
-  proxy.heal()
-  published.push(...(await publish(broker, -1)))
-  await Promise.all(clients.map(({ client }) => client.until(published.length)))
-  for (const { door, client } of clients) assert.deepEqual(client.positions, published, door)
-  for (const { client } of clients) client.stop()
-  await Promise.all(runs)
-})
+const WAYS = [
+  { name: 'in one process', workers: '0', drops: DROPS },
+  { name: 'with two workers', workers: '2', drops: DROPS / 2 },
+]
+
+for (const { name, workers, drops } of WAYS) {
+  test(`${name}, after ${drops} drops every client of every door has every event once and in order`, async () => {
+    await using broker = await startGateway({ workers })
+    await using proxy = await FaultProxy.start(Number(new URL(broker.url).port), plan)
+    const address = { port: proxy.port, token: broker.adminToken, filter: FILTER }
+    const clients = Object.entries(DOORS).flatMap(([door, open]) =>
+      Array.from({ length: CLIENTS_PER_DOOR }, () => ({
+        door,
+        client: new ResumingClient(address, open),
+      })),
+    )
+    const runs = clients.map(({ client }) => client.run())
+    const published: string[] = []
+    for (let number = 0; proxy.faults < drops; number += 1) {
+      published.push(...(await publish(broker, number)))
+    }
+    proxy.heal()
+    published.push(...(await publish(broker, -1)))
+    await Promise.all(clients.map(({ client }) => client.until(published.length)))
+    for (const { door, client } of clients) assert.deepEqual(client.positions, published, door)
+    for (const { client } of clients) client.stop()
+    await Promise.all(runs)
+  })
+}

@@ -1,5 +1,5 @@
 import type { Topic } from '../../protocol/topic.ts'
-import type { EventLog, StoredEvent } from '../log/event-log.ts'
+import type { LogReader, StoredEvent } from '../log/event-log.ts'
 import { Audience, type Interest, type Listener } from './audience.ts'
 import { FilterTrie } from './filter-trie.ts'
 import { mayReceive } from './may-receive.ts'
@@ -19,7 +19,7 @@ const MAX_REMEMBERED_TOPICS = 10_000
  * window share one write: at once when the loop is idle, up to 20 ms later under load.
  */
 export class Delivery implements Disposable {
-  readonly #log: EventLog
+  readonly #log: LogReader
   readonly #audiences = new Map<string, Audience>()
   readonly #trie = new FilterTrie<Audience>()
   /** Who takes a topic, rights considered: asked once per topic, not per event. */
@@ -32,7 +32,7 @@ export class Delivery implements Disposable {
   /** Not before this time is the next window flushed. */
   #nextFlush = 0
 
-  constructor(log: EventLog) {
+  constructor(log: LogReader) {
     this.#log = log
     this.#subscription = log.onCommit((events) => this.#take(events))
   }

@@ -1,6 +1,6 @@
 import { formatPosition, type Since } from '../../protocol/position.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
-import { type EventLog, isOfLog, type Loss, type StoredEvent } from '../log/event-log.ts'
+import { isOfLog, type LogReader, type Loss, type StoredEvent } from '../log/event-log.ts'
 import { composeGap } from './gap.ts'
 
 /** From where a subscriber is served, and what it must be told first. */
@@ -13,21 +13,26 @@ export interface ResumePoint {
   readonly gap?: StoredEvent
 }
 
-/** Finds where `since` lies in the log. A position of another log, or beyond the head, starts all over. */
-export function resumePoint(
-  log: EventLog,
+/**
+ * Finds where `since` lies in the log. A position of another log, or beyond the head, starts all over.
+ *
+ * @param head - where `latest` is
+ */
+export async function resumePoint(
+  log: LogReader,
   filters: readonly TopicFilter[],
   since: Since,
-): ResumePoint {
-  if (since === 'latest') return { start: log.head, lossTold: nothingAfter(log.head) }
-  const lostFromStart = log.lossAfter(0, filters) ?? nothingAfter(0)
+  head: number,
+): Promise<ResumePoint> {
+  if (since === 'latest') return { start: head, lossTold: nothingAfter(head) }
+  const lostFromStart = (await log.lossAfter(0, filters)) ?? nothingAfter(0)
   if (since === 'earliest') return { start: 0, lossTold: lostFromStart }
   const asked = formatPosition(since.epoch, since.offset)
   if (!isOfLog(since, log)) {
     const data = { since: asked, resumed: formatPosition(log.epoch, 0), reason: 'epoch' as const }
     return { start: 0, lossTold: lostFromStart, gap: composeGap(data, log.epoch, 0) }
   }
-  const loss = log.lossAfter(since.offset, filters)
+  const loss = await log.lossAfter(since.offset, filters)
   if (loss === undefined) return { start: since.offset, lossTold: nothingAfter(since.offset) }
   const resumed = formatPosition(log.epoch, loss.resumed)
   const gap = composeGap({ since: asked, resumed, reason: 'trimmed' }, log.epoch, loss.resumed)

@@ -2,30 +2,25 @@ import type { Principal } from '../../auth/principal.ts'
 import type { CloseReason } from '../../protocol/close-codes.ts'
 import { formatPosition, type Since } from '../../protocol/position.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
-import type { EventLog, Loss, StoredEvent } from '../log/event-log.ts'
+import { isOfLog, type LogReader, type Loss, type StoredEvent } from '../log/event-log.ts'
 import { TopicMatcher } from '../log/topic-matcher.ts'
 import { admitSubscriber } from './admission.ts'
 import { Batch } from './batch.ts'
 import type { Delivery } from './delivery.ts'
+import { drained, MAX_BACKLOG_BYTES } from './drained.ts'
 import { composeGap } from './gap.ts'
 import { mayReceive } from './may-receive.ts'
 import { resumePoint } from './resume-point.ts'
 import type { Sink } from './sink.ts'
 
-/** A connection with more unsent bytes than this is served from the log, not from memory. */
-export const MAX_BACKLOG_BYTES = 1024 * 1024
-
 /** A stream that was sent nothing for this long is told its position. */
 export const QUIET_MS = 15_000
-
-/** A connection that takes not one byte for this long is ended. */
-const MAX_STALL_MS = 30_000
 
 /** Events of one read of the log: bounds how long one connection's replay keeps the loop. */
 const REPLAY_EVENTS = 500
 
 export interface StreamDeps {
-  readonly log: EventLog
+  readonly log: LogReader
   readonly delivery: Delivery
   readonly sink: Sink
 }
@@ -55,7 +50,7 @@ export interface SubscribeProgress {
  * delivered once, in the order of the log, whatever filters it matches.
  */
 export class Stream implements Disposable {
-  readonly #log: EventLog
+  readonly #log: LogReader
   readonly #delivery: Delivery
   readonly #sink: Sink
   #principal: Principal
@@ -101,6 +96,8 @@ export class Stream implements Disposable {
   ): Promise<void> {
     for (const filter of filters) admitSubscriber(this.#principal, filter)
     await this.#inTurn(async () => {
+      // What the client knows of may not have arrived in this process yet.
+      if (typeof since === 'object' && !isOfLog(since, this.#log)) await this.#log.refresh?.()
       this.#leave()
       // Behind when its socket is full: older filters come first, so that one position holds for all.
       while (!this.#isClosed && this.#cursor < this.#log.head) {
@@ -109,7 +106,7 @@ export class Stream implements Disposable {
       }
       if (this.#isClosed) return
       const head = this.#cursor
-      const start = this.#start(since, filters, progress)
+      const start = await this.#start(since, head, filters, progress)
       const older = new Map(this.#filters)
       for (const filter of filters) {
         this.#filters.set(filter, Math.min(start, this.#filters.get(filter) ?? start))
@@ -160,8 +157,14 @@ export class Stream implements Disposable {
     this.#leave()
   }
 
-  #start(since: Since, filters: readonly TopicFilter[], progress: SubscribeProgress): number {
-    const { start, gap, lossTold } = resumePoint(this.#log, filters, since)
+  async #start(
+    since: Since,
+    head: number,
+    filters: readonly TopicFilter[],
+    progress: SubscribeProgress,
+  ): Promise<number> {
+    const { start, gap, lossTold } = await resumePoint(this.#log, filters, since, head)
+    if (this.#isClosed) return start
     this.#lossTold = lossTold
     progress.accepted?.({ position: this.#format(start), recovered: gap === undefined })
     if (gap !== undefined) this.#send([gap], start)
@@ -205,7 +208,7 @@ export class Stream implements Disposable {
   /** Reads a stretch; what was trimmed away through `to` before it could be read is told. */
   async #read(after: number, filters: readonly TopicFilter[], to = Infinity) {
     const page = await this.#log.read({ after, filters, limit: REPLAY_EVENTS })
-    const lost = this.#log.lossAfter(after, filters)
+    const lost = await this.#log.lossAfter(after, filters)
     if (lost === undefined) return page
     const loss = { resumed: Math.min(lost.resumed, to), through: Math.min(lost.through, to) }
     if (!this.#isNews(loss, after)) return page
@@ -275,19 +278,8 @@ export class Stream implements Disposable {
     if (wasLive || this.#filters.size === 0) this.#cursor = this.#log.head
   }
 
-  /** Waits until the socket has taken what it was given; ends a connection that takes nothing. */
   async #drained(): Promise<void> {
-    if (this.#isClosed || this.#sink.backlogBytes <= MAX_BACKLOG_BYTES / 2) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    let before = this.#sink.backlogBytes
-    const timer = setInterval(() => {
-      const isStalled = this.#sink.backlogBytes >= before
-      before = this.#sink.backlogBytes
-      if (isStalled) this.#end('slowConsumer')
-    }, MAX_STALL_MS)
-    this.#sink.onceDrained(resolve)
-    await promise
-    clearInterval(timer)
+    if (!this.#isClosed) await drained(this.#sink, () => this.#end('slowConsumer'))
   }
 
   /** A log that cannot be read must not leave a connection that is open and hears nothing. */

@@ -7,15 +7,15 @@ import { admitSubscriber } from '../delivery/admission.ts'
 import type { Connections } from '../delivery/connections.ts'
 import { mayReceive } from '../delivery/may-receive.ts'
 import { resumePoint } from '../delivery/resume-point.ts'
-import type { EventLog, StoredEvent } from '../log/event-log.ts'
+import type { LogReader, StoredEvent } from '../log/event-log.ts'
 import { TopicMatcher } from '../log/topic-matcher.ts'
 import { readNumber, readStreamRequest } from './stream-request.ts'
 
 const MAX_WAIT_SECONDS = 60
 
 export interface PageServices {
-  readonly log: EventLog
-  readonly connections: Connections
+  readonly log: LogReader
+  readonly connections: Pick<Connections, 'add'>
 }
 
 /** One page of history: `{position, complete, more, events}`. */
@@ -23,11 +23,11 @@ export async function httpPage(
   { log, connections }: PageServices,
   request: FastifyRequest,
 ): Promise<Buffer> {
-  const { filter, since = 'earliest', query } = readStreamRequest(request)
+  const { filter, since = 'earliest', query } = readStreamRequest(request.raw)
   const limit = readNumber(query, 'limit', { fallback: 100, max: 1000 })
   const waitSeconds = readNumber(query, 'wait', { fallback: 0, max: MAX_WAIT_SECONDS })
   admitSubscriber(request.principal, filter)
-  const { start, gap } = resumePoint(log, [filter], since)
+  const { start, gap } = await resumePoint(log, [filter], since, log.head)
   const page = await readPage(log, request.principal, filter, start, limit)
   const isEmpty = page.events.length === 0 && gap === undefined && page.through === log.head
   if (!isEmpty || waitSeconds === 0) return render(log, page, gap)
@@ -44,7 +44,7 @@ interface Page {
 }
 
 async function readPage(
-  log: EventLog,
+  log: LogReader,
   { rights }: Principal,
   filter: TopicFilter,
   start: number,
@@ -105,7 +105,7 @@ async function nextEvent(
 }
 
 /** Built by hand so that the bytes of the events pass unchanged. */
-function render(log: EventLog, page: Page, gap: StoredEvent | undefined): Buffer {
+function render(log: LogReader, page: Page, gap: StoredEvent | undefined): Buffer {
   const events = gap === undefined ? page.events : [gap, ...page.events]
   const head = {
     position: formatPosition(log.epoch, page.through),

@@ -9,15 +9,15 @@ import {
   SSE_ENCODING,
 } from '../delivery/encoding.ts'
 import { QUIET_MS, Stream } from '../delivery/stream.ts'
-import type { EventLog } from '../log/event-log.ts'
+import type { LogReader } from '../log/event-log.ts'
 import { HttpSink } from './http-sink.ts'
 import { readStreamRequest } from './stream-request.ts'
 
 /** What the doors of streams share. */
 export interface StreamServices {
-  readonly log: EventLog
+  readonly log: LogReader
   readonly delivery: Delivery
-  readonly connections: Connections
+  readonly connections: Pick<Connections, 'add'>
   /** What the `type` of a problem begins with. */
   readonly publicUrl?: string | undefined
 }
@@ -34,7 +34,7 @@ export function httpServerSentEvents(
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
-  const isNamed = readStreamRequest(request).query.get('named') === '1'
+  const isNamed = readStreamRequest(request.raw).query.get('named') === '1'
   serve(services, request, reply, {
     mediaType: 'text/event-stream',
     encoding: isNamed ? NAMED_SSE_ENCODING : SSE_ENCODING,
@@ -58,7 +58,7 @@ function serve(
   reply: FastifyReply,
   { mediaType, encoding, renderPosition }: StreamFormat,
 ): void {
-  const { filter, since, query } = readStreamRequest(request)
+  const { filter, since, query } = readStreamRequest(request.raw)
   const isFollowing = query.get('follow') !== 'false'
   admitSubscriber(request.principal, filter)
   reply.hijack()

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { IncomingMessage } from 'node:http'
 import { parseSince, type Since } from '../../protocol/position.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import { parseRequestTarget } from '../../protocol/request-target.ts'
@@ -13,8 +13,10 @@ export interface StreamRequest {
 }
 
 /** @throws {BrokerError} `FILTER_INVALID`, `POSITION_INVALID`, `TARGET_INVALID` */
-export function readStreamRequest({ raw }: FastifyRequest): StreamRequest {
-  const url = raw.url ?? ''
+export function readStreamRequest({
+  url = '',
+  headers,
+}: Pick<IncomingMessage, 'url' | 'headers'>): StreamRequest {
   const { segments, isDirectory } = parseRequestTarget(url)
   const names = [...segments.slice(1), ...(isDirectory && segments.length > 1 ? [''] : [])]
   const filter =
@@ -23,7 +25,7 @@ export function readStreamRequest({ raw }: FastifyRequest): StreamRequest {
       : parseTopicFilter(names.join('/'))
   if (!filter.ok) throw new BrokerError('FILTER_INVALID', filter.error)
   const query = new URLSearchParams(url.split('#', 1)[0]?.split('?').slice(1).join('?'))
-  const lastEventId = raw.headers['last-event-id']
+  const lastEventId = headers['last-event-id']
   const given =
     typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : query.get('since')
   return { filter: filter.value, since: sinceOf(given), query }

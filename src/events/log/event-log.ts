@@ -55,16 +55,34 @@ export interface Loss {
   readonly through: number
 }
 
+/** What a subscriber is served from. The log itself may be in another process. */
+export interface LogReader {
+  /** Changes when positions of before no longer mean anything. */
+  readonly epoch: string
+  /** The offset of the newest committed event that is known here; 0 when there was none. */
+  readonly head: number
+
+  /** Of a log in another process: resolves when `head` covers what was acknowledged before the call. */
+  refresh?(): Promise<void>
+
+  /** Reads a stretch; synchronously when memory holds it. */
+  read(query: LogQuery): LogPage | Promise<LogPage>
+
+  /** What is lost to someone who reads on after `after`; undefined when nothing is. */
+  lossAfter(
+    after: number,
+    filters: readonly TopicFilter[],
+  ): Loss | undefined | Promise<Loss | undefined>
+
+  /** Calls `listener` with every commit, in order, before its `append` resolves. */
+  onCommit(listener: (events: readonly StoredEvent[]) => void): Disposable
+}
+
 /**
  * The one ordered record of everything that happened: the only place that assigns positions.
  * Implementations pass `test/contract/event-log.ts`.
  */
-export interface EventLog extends AsyncDisposable {
-  /** Changes when positions of before no longer mean anything. */
-  readonly epoch: string
-  /** The offset of the newest committed event; 0 when there was none. */
-  readonly head: number
-
+export interface EventLog extends LogReader, AsyncDisposable {
   /**
    * Stores all of `drafts` or none, and resolves after they are committed: an acknowledged event survives
    * what the implementation promises. Offsets are given in the order of calls.
@@ -73,19 +91,10 @@ export interface EventLog extends AsyncDisposable {
    */
   append(drafts: readonly EventDraft[]): Promise<readonly Ack[]>
 
-  /** Reads a stretch; synchronously when memory holds it. */
-  read(query: LogQuery): LogPage | Promise<LogPage>
-
-  /** What is lost to someone who reads on after `after`; undefined when nothing is. */
-  lossAfter(after: number, filters: readonly TopicFilter[]): Loss | undefined
-
-  /** Calls `listener` with every commit, in order, before its `append` resolves. */
-  onCommit(listener: (events: readonly StoredEvent[]) => void): Disposable
-
   close(): Promise<void>
 }
 
 /** True when `position` is one that `log` gave and still can continue from by number. */
-export function isOfLog(position: Position, log: EventLog): boolean {
+export function isOfLog(position: Position, log: LogReader): boolean {
   return position.epoch === log.epoch && position.offset <= log.head
 }

@@ -8,7 +8,7 @@ import type { Publisher } from './publisher.ts'
 
 /** `POST /events/{topic}` and `POST /events`. */
 export async function httpPublish(
-  publisher: Publisher,
+  publisher: Pick<Publisher, 'publish'>,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {

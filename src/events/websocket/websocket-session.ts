@@ -1,11 +1,11 @@
 import type { WebSocket } from '@fastify/websocket'
-import type { FastifyRequest } from 'fastify'
-import type { Identities, Principal } from '../../auth/principal.ts'
+import type { Principal } from '../../auth/principal.ts'
 import { formatPosition } from '../../protocol/position.ts'
 import { BrokerError, toProblem } from '../../protocol/problem.ts'
 import { QUIET_MS, Stream } from '../delivery/stream.ts'
 import type { StreamServices } from '../http/http-stream.ts'
 import type { Publisher } from '../publish/publisher.ts'
+import type { Opening } from './opening.ts'
 import {
   type Command,
   CommandFault,
@@ -30,8 +30,11 @@ const MAX_FILTERS = 128
 const MAX_WAITING_COMMANDS = 1024
 
 export interface SessionServices extends StreamServices {
-  readonly publisher: Publisher
-  readonly identities: Identities
+  readonly publisher: Pick<Publisher, 'publish'>
+  readonly identities: {
+    /** @throws {BrokerError} `CREDENTIAL_INVALID`, `TOO_MANY_REQUESTS` */
+    authenticate(token: string, address: string): Principal | Promise<Principal>
+  }
 }
 
 type Reply = Readonly<Record<string, unknown>>
@@ -42,26 +45,29 @@ export class WebSocketSession {
   readonly #sink: WebSocketSink
   readonly #stream: Stream
   readonly #address: string
-  readonly #log: FastifyRequest['log']
+  readonly #log: Opening['log']
   readonly #registration: Disposable
   readonly #authenticationTimer: NodeJS.Timeout | undefined
   #waiting = 0
+  /** While a credential is looked at; what follows it is judged by its outcome. */
+  #authentication: Promise<void> | undefined
   /** Expiry that the client has been warned of. */
   #warnedOf: number | undefined
 
-  constructor(services: SessionServices, webSocket: WebSocket, request: FastifyRequest) {
+  constructor(services: SessionServices, webSocket: WebSocket, opening: Opening) {
+    const { address, log: ownLog, principal, socket } = opening
     this.#services = services
-    this.#address = request.ip
-    this.#log = request.log
-    this.#sink = new WebSocketSink(webSocket, request.raw.socket, (position) =>
+    this.#address = address
+    this.#log = ownLog
+    this.#sink = new WebSocketSink(webSocket, socket, (position) =>
       JSON.stringify({ op: 'position', position }),
     )
     const { log, delivery } = services
-    this.#stream = new Stream({ log, delivery, sink: this.#sink }, request.principal)
+    this.#stream = new Stream({ log, delivery, sink: this.#sink }, principal)
     this.#registration = services.connections.add(this)
     webSocket.on('message', (data, isBinary) => void this.#receive(String(data), isBinary))
     webSocket.on('close', () => this.#dispose())
-    if (!isAdmitted(request.principal)) {
+    if (!isAdmitted(principal)) {
       this.#authenticationTimer = setTimeout(() => {
         if (!isAdmitted(this.principal)) this.#sink.end('authenticationTimeout')
       }, AUTHENTICATION_MS)
@@ -118,6 +124,7 @@ export class WebSocketSession {
         return
       }
       const command = readCommand(text)
+      while (this.#authentication !== undefined) await this.#authentication
       await this.#answer(command)
     } catch (error) {
       if (error instanceof CommandFault) this.#fail(error.id, error.cause)
@@ -133,7 +140,10 @@ export class WebSocketSession {
     try {
       switch (command.op) {
         case 'auth':
-          return this.#authenticate(id, command.token)
+          this.#authentication = this.#authenticate(id, command.token)
+          return await this.#authentication.finally(() => {
+            this.#authentication = undefined
+          })
         case 'subscribe':
           return await this.#subscribe(command)
         case 'unsubscribe':
@@ -149,11 +159,11 @@ export class WebSocketSession {
     }
   }
 
-  #authenticate(id: CommandId, token: string): void {
+  async #authenticate(id: CommandId, token: string): Promise<void> {
     const before = this.principal
     let principal: Principal
     try {
-      principal = this.#services.identities.authenticate(token, this.#address)
+      principal = await this.#services.identities.authenticate(token, this.#address)
     } catch (error) {
       this.#fail(id, error)
       this.#sink.end('unauthenticated')

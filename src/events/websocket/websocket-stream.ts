@@ -1,19 +1,19 @@
 import type { WebSocket } from '@fastify/websocket'
-import type { FastifyRequest } from 'fastify'
 import { QUIET_MS, Stream } from '../delivery/stream.ts'
 import type { StreamServices } from '../http/http-stream.ts'
-import { readStreamRequest } from '../http/stream-request.ts'
+import type { StreamRequest } from '../http/stream-request.ts'
+import type { Opening } from './opening.ts'
 import { WebSocketSink } from './websocket-sink.ts'
 
 /** `GET /events/{filter}` as a WebSocket: one event per message and nothing else. */
 export function serveWebSocketStream(
   { log, delivery, connections }: StreamServices,
   webSocket: WebSocket,
-  request: FastifyRequest,
+  opening: Opening,
+  { filter, since = 'latest' }: StreamRequest,
 ): void {
-  const { filter, since = 'latest' } = readStreamRequest(request)
-  const sink = new WebSocketSink(webSocket, request.raw.socket)
-  const stream = new Stream({ log, delivery, sink }, request.principal)
+  const sink = new WebSocketSink(webSocket, opening.socket)
+  const stream = new Stream({ log, delivery, sink }, opening.principal)
   const registration = connections.add({
     get principal() {
       return stream.principal
@@ -31,7 +31,7 @@ export function serveWebSocketStream(
     registration[Symbol.dispose]()
   })
   stream.subscribe([filter], since).catch((error: unknown) => {
-    request.log.error({ event: 'events.stream', err: error }, 'stream failed')
+    opening.log.error({ event: 'events.stream', err: error }, 'stream failed')
     webSocket.terminate()
   })
 }

@@ -76,6 +76,7 @@ export interface SettingsSource {
 /** Largest event: many of them may come in one body of 16 MiB, and each is held in memory whole. */
 const MAX_EVENT_BYTES = 16 * 2 ** 20
 const MAX_SETTLE_MS = 60_000
+const MAX_WORKERS = 256
 
 /** A flag wins over a variable, that over the file, and that over the default. Pure: reads no file. */
 export function parseSettings(source: SettingsSource): Result<Settings, UsageError> {
@@ -120,7 +121,7 @@ function readTexts(texts: SettingTexts, cwd: string): Result<Settings, UsageErro
     proxySecretFile: read('proxySecretFile', parsePath),
     origins: read('origins', parseOrigins),
     publicUrl: read('publicUrl', parsePublicUrl),
-    workers: read('workers', parseCount(0, 0, '0: more processes are not in this version')),
+    workers: read('workers', parseCount(0, MAX_WORKERS, `0 to ${MAX_WORKERS}`)),
     logLevel: read('logLevel', oneOf(LOG_LEVELS)),
   }
   return faults.length > 0 ? err(new UsageError(faults)) : checkTogether(settings as Settings)

@@ -1,0 +1,13 @@
+import type { Socket } from 'node:net'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Principal } from '../../auth/principal.ts'
+
+/** What is known of a WebSocket when it opens: its request was judged before. */
+export interface Opening {
+  /** The one below the WebSocket. */
+  readonly socket: Socket
+  readonly principal: Principal
+  /** Of the client, as the front told it. */
+  readonly address: string
+  readonly log: FastifyBaseLogger
+}

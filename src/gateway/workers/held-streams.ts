@@ -1,0 +1,161 @@
+import type { Socket } from 'node:net'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { Principal } from '../../auth/principal.ts'
+import { type Connection, Connections } from '../../events/delivery/connections.ts'
+import { Delivery } from '../../events/delivery/delivery.ts'
+import { readStreamRequest } from '../../events/http/stream-request.ts'
+import type { Caller } from '../../events/remote/calls.ts'
+import type { RemoteEventLog } from '../../events/remote/remote-event-log.ts'
+import type { Opening } from '../../events/websocket/opening.ts'
+import { webSocketOptions } from '../../events/websocket/websocket-options.ts'
+import { type SessionServices, WebSocketSession } from '../../events/websocket/websocket-session.ts'
+import { serveWebSocketStream } from '../../events/websocket/websocket-stream.ts'
+import { createLogger } from '../logger.ts'
+import { PrincipalReader } from './portable-principal.ts'
+import type { OpeningMessage, PortablePrincipal, WorkerOptions } from './worker-messages.ts'
+
+export interface HeldStreamsDeps {
+  readonly log: RemoteEventLog
+  readonly caller: Caller<PortablePrincipal>
+  /** Told of every connection that was opened here, or was to be, and is no more. */
+  readonly onClosed: (connection: number) => void
+}
+
+/** When those that are still open at the end are told to come back. */
+const RETRY_AFTER_MS = 1000
+
+/** The connections of one worker: the same streams as in one process, over a log that is elsewhere. */
+export class HeldStreams {
+  readonly #deps: HeldStreamsDeps
+  readonly #options: WorkerOptions
+  readonly #delivery: Delivery
+  readonly #connections: Connections
+  readonly #server: WebSocketServer
+  readonly #logger
+  readonly #principals = new PrincipalReader()
+  /** Admitted, and waiting for their socket; null when that was taken back. */
+  readonly #openings = new Map<number, OpeningMessage | null>()
+  /** Waiting for what is known of them. */
+  readonly #sockets = new Map<number, Socket | undefined>()
+  readonly #open = new Map<number, Connection>()
+
+  constructor(deps: HeldStreamsDeps, options: WorkerOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#delivery = new Delivery(deps.log)
+    this.#connections = new Connections(
+      (principal) => principal,
+      () => this.#delivery.flush(),
+    )
+    this.#server = new WebSocketServer({
+      noServer: true,
+      ...webSocketOptions(options.maxEventBytes),
+    })
+    this.#logger = createLogger(options.logLevel)
+  }
+
+  takeOpening(opening: OpeningMessage): void {
+    this.#openings.set(opening.open, opening)
+    this.#meet(opening.open)
+  }
+
+  /** @param socket - undefined when its client was gone before it arrived */
+  takeSocket(connection: number, socket: Socket | undefined): void {
+    this.#sockets.set(connection, socket)
+    this.#meet(connection)
+  }
+
+  judge(connection: number, principal: PortablePrincipal | null): void {
+    const opening = this.#openings.get(connection)
+    if (opening !== undefined) {
+      this.#openings.set(connection, opening && principal && { ...opening, principal })
+      return
+    }
+    const judged = principal === null ? undefined : this.#principals.read(principal)
+    this.#open.get(connection)?.judge(judged)
+  }
+
+  drain(connection: number, retryAfterMs: number): void {
+    if (this.#openings.has(connection)) this.#openings.set(connection, null)
+    else this.#open.get(connection)?.drain(retryAfterMs)
+  }
+
+  /** Tells every client to come back. */
+  end(): void {
+    for (const connection of this.#open.values()) connection.drain(RETRY_AFTER_MS)
+  }
+
+  get isEmpty(): boolean {
+    return this.#open.size + this.#openings.size === 0
+  }
+
+  /** Opening and socket come on different channels: whichever is second begins. */
+  #meet(connection: number): void {
+    const opening = this.#openings.get(connection)
+    if (!this.#sockets.has(connection) || opening === undefined) return
+    const socket = this.#sockets.get(connection)
+    this.#sockets.delete(connection)
+    this.#openings.delete(connection)
+    const isOpen = opening !== null && socket !== undefined && this.#begin(opening, socket)
+    if (isOpen) return
+    socket?.destroy()
+    this.#deps.onClosed(connection)
+  }
+
+  #begin(opening: OpeningMessage, socket: Socket): boolean {
+    const { url, headers, head } = opening
+    let isOpen = false
+    this.#server.handleUpgrade(
+      // All that the handshake looks at.
+      Object.assign(Object.create(null), { method: 'GET', url, headers }),
+      socket,
+      Buffer.from(head, 'base64'),
+      (webSocket) => {
+        isOpen = true
+        this.#serve(opening, webSocket, socket)
+      },
+    )
+    return isOpen
+  }
+
+  #serve(message: OpeningMessage, webSocket: WebSocket, socket: Socket): void {
+    const { open, kind, url, headers, address, requestId } = message
+    const opening: Opening = {
+      socket,
+      principal: this.#principals.read(message.principal),
+      address,
+      log: this.#logger.child({ requestId }),
+    }
+    webSocket.on('close', () => {
+      this.#open.delete(open)
+      this.#deps.onClosed(open)
+    })
+    const services = this.#servicesOf(open)
+    if (kind === 'session') new WebSocketSession(services, webSocket, opening)
+    else serveWebSocketStream(services, webSocket, opening, readStreamRequest({ url, headers }))
+  }
+
+  #servicesOf(connection: number): SessionServices {
+    const { log, caller } = this.#deps
+    return {
+      log,
+      delivery: this.#delivery,
+      publicUrl: this.#options.publicUrl,
+      connections: {
+        add: (held) => {
+          this.#open.set(connection, held)
+          return this.#connections.add(held)
+        },
+      },
+      // The main process knows whose connection it is.
+      publisher: {
+        publish: async (_principal, inputs, options) =>
+          (await caller.call('publish', { connection, inputs, options })).value,
+      },
+      identities: {
+        authenticate: async (token): Promise<Principal> =>
+          this.#principals.read((await caller.call('authenticate', { connection, token })).value),
+      },
+    }
+  }
+}

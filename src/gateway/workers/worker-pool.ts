@@ -1,0 +1,109 @@
+import type { IncomingMessage, Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { detachSocket } from './socket-handle.ts'
+import { type Handover, StreamWorker, type StreamWorkerDeps } from './stream-worker.ts'
+import type { WorkerOptions } from './worker-messages.ts'
+
+export interface WorkerPoolDeps extends StreamWorkerDeps {
+  readonly logger: FastifyBaseLogger
+}
+
+/** How long after the end of a worker the next one is started; doubled while they end at once. */
+const RESTART_MS = 100
+const MAX_RESTART_MS = 10_000
+
+/** A worker that lived for so long did not fail at its start. */
+const STABLE_MS = 10_000
+
+/**
+ * The processes that hold streams. The main process answers every request; a WebSocket that it admitted it
+ * hands over, the open socket with all that is known of it. When a worker ends, its clients come back; when
+ * none is there, the main process holds them itself.
+ */
+export class WorkerPool implements AsyncDisposable {
+  readonly #deps: WorkerPoolDeps
+  readonly #options: WorkerOptions
+  readonly #workers = new Set<StreamWorker>()
+  readonly #closing = new AbortController()
+  /** What clients sent behind their request. */
+  readonly #heads = new WeakMap<IncomingMessage, Buffer>()
+
+  private constructor(deps: WorkerPoolDeps, options: WorkerOptions) {
+    this.#deps = deps
+    this.#options = options
+  }
+
+  /** Resolves when all workers are there. @throws when one cannot be started */
+  static async open(
+    count: number,
+    deps: WorkerPoolDeps,
+    options: WorkerOptions,
+  ): Promise<WorkerPool> {
+    const pool = new WorkerPool(deps, options)
+    await Promise.all(Array.from({ length: count }, () => pool.#start()))
+    return pool
+  }
+
+  /** The ids of the processes. */
+  get processIds(): readonly number[] {
+    return [...this.#workers].flatMap(({ processId }) => processId ?? [])
+  }
+
+  /** Keeps what comes behind upgrade requests: whoever holds the socket must have it. */
+  observe(server: Server): void {
+    server.prependListener('upgrade', (request: IncomingMessage, _socket: Socket, head: Buffer) => {
+      this.#heads.set(request, head)
+    })
+  }
+
+  /**
+   * Hands the WebSocket of an admitted request to the worker with the fewest.
+   *
+   * @returns false when it stays with the main process
+   */
+  handOver(kind: Handover['kind'], { raw, id, ip, principal }: FastifyRequest): boolean {
+    const [worker] = [...this.#workers].sort((a, b) => a.connectionCount - b.connectionCount)
+    const { url = '', headers } = raw
+    if (worker === undefined) return false
+    const socket = detachSocket(raw.socket)
+    if (socket === undefined) return false
+    const behind = [this.#heads.get(raw) ?? Buffer.alloc(0), socket.early]
+    const head = Buffer.concat(behind).toString('base64')
+    worker.hold({ kind, url, headers, head, address: ip, requestId: id, principal, socket })
+    return true
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort()
+    await Promise.all([...this.#workers].map((worker) => worker.close()))
+  }
+
+  async #start(): Promise<void> {
+    const worker = await StreamWorker.start(this.#deps, this.#options)
+    this.#workers.add(worker)
+    const start = performance.now()
+    const pid = worker.processId
+    this.#deps.logger.info({ event: 'worker.start', pid }, 'worker is running')
+    void worker.ended.then(() => {
+      this.#workers.delete(worker)
+      if (this.#closing.signal.aborted) return
+      this.#deps.logger.warn({ event: 'worker.end', pid }, 'worker has ended')
+      const isStable = performance.now() - start >= STABLE_MS
+      void this.#restart(isStable ? RESTART_MS : RESTART_MS * 10)
+    })
+  }
+
+  async #restart(afterMs: number): Promise<void> {
+    const { signal } = this.#closing
+    try {
+      await delay(afterMs, undefined, { signal, ref: false })
+      await this.#start()
+    } catch (err) {
+      if (signal.aborted) return
+      this.#deps.logger.error({ event: 'worker.start', err }, 'a worker did not start')
+      await this.#restart(Math.min(afterMs * 2, MAX_RESTART_MS))
+    }
+  }
+}
