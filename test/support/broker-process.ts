@@ -20,6 +20,7 @@ export class BrokerProcess implements AsyncDisposable {
   readonly #extra: readonly string[]
   #child: ChildProcess | undefined
   #log = ''
+  #logged = Promise.withResolvers<void>()
 
   private constructor(
     directory: string,
@@ -54,6 +55,11 @@ export class BrokerProcess implements AsyncDisposable {
     return this.#log
   }
 
+  /** Resolves when it writes the next line. */
+  logged(): Promise<void> {
+    return this.#logged.promise
+  }
+
   get settings(): string[] {
     return [
       `--listen=127.0.0.1:${this.port}`,
@@ -75,6 +81,8 @@ export class BrokerProcess implements AsyncDisposable {
     child.once('exit', (code) => reject(new Error(`the broker ended with ${code}: ${this.#log}`)))
     createInterface({ input: child.stderr }).on('line', (line) => {
       this.#log += `${line}\n`
+      this.#logged.resolve()
+      this.#logged = Promise.withResolvers<void>()
       if (line.startsWith('Data Broker on')) resolve()
     })
     await promise
