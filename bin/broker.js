@@ -1,5 +1,6 @@
-#!/usr/bin/env node
-// Starts the command on Node 24 or newer: this one, else the pinned one of node_modules.
+#!/usr/bin/env -S node --max-semi-space-size=8
+// Starts the command on Node 24 or newer: this one, else the pinned one of node_modules. Left alone, the young
+// generation grows to 70 MB while clients connect and stays so: more than 10,000 idle ones need (measured).
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -24,7 +25,7 @@ function runPinned(node) {
     console.error(`broker needs Node 24 or newer; this is ${process.version}. Run: npm ci`)
     process.exit(1)
   }
-  const child = spawn(node, process.argv.slice(1), { stdio: 'inherit' })
+  const child = spawn(node, [...process.execArgv, ...process.argv.slice(1)], { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => child.kill(signal))
   }

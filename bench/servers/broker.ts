@@ -6,6 +6,9 @@ import { ServerProcess, serverDirectory } from './server-process.ts'
 
 export const BROKER_COMMAND = fileURLToPath(new URL('../../bin/broker.js', import.meta.url))
 
+/** Those of the first line of the command. */
+const COMMAND_FLAGS = ['--max-semi-space-size=8']
+
 /** Tokens of the two users of the bench. */
 export const PRODUCER_TOKEN = 'dbk_producer-of-the-bench-0000000000000000'
 export const CONSUMER_TOKEN = 'dbk_consumer-of-the-bench-0000000000000000'
@@ -63,7 +66,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
     ...(options.flags ?? []),
   ]
   const zmq = ['--zmq-subscribe', ANY_PORT, '--zmq-session', ANY_PORT]
-  const command = [...nodeFlags(), BROKER_COMMAND, 'serve', ...flags, ...zmq]
+  const command = [...COMMAND_FLAGS, ...nodeFlags(), BROKER_COMMAND, 'serve', ...flags, ...zmq]
   const process = await ServerProcess.start(directory, globalThis.process.execPath, command)
   const port = await process.ready(async () => {
     const output = await readFile(join(directory, 'output.log'), 'utf8')

@@ -1,3 +1,4 @@
+import type { WebSocket } from '@fastify/websocket'
 import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify'
 import { BrokerError } from '../protocol/problem.ts'
 import { admitSubscriber } from './delivery/admission.ts'
@@ -27,7 +28,11 @@ export async function eventsPlugin(
   const handOver =
     (kind: 'session' | 'stream'): preHandlerHookHandler =>
     (request, reply, done) => {
-      if (request.ws && services.handOver?.(kind, request) === true) reply.hijack()
+      if (request.ws) {
+        // What the framework keeps for an answer would stay as long as the connection.
+        reply.raw.detachSocket(request.raw.socket)
+        if (services.handOver?.(kind, request) === true) reply.hijack()
+      }
       done()
     }
   app.removeAllContentTypeParsers()
@@ -51,7 +56,7 @@ export async function eventsPlugin(
         serveWebSocketStream(
           services,
           webSocket,
-          openingOf(request),
+          opened(webSocket, request),
           readStreamRequest(request.raw),
         )
       },
@@ -73,13 +78,16 @@ export async function eventsPlugin(
       throw new BrokerError('UPGRADE_REQUIRED', 'this address speaks WebSocket only')
     },
     wsHandler: (webSocket, request) => {
-      new WebSocketSession(services, webSocket, openingOf(request))
+      new WebSocketSession(services, webSocket, opened(webSocket, request))
     },
   })
 }
 
-function openingOf({ raw, principal, ip, log }: FastifyRequest): Opening {
-  return { socket: raw.socket, principal, address: ip, log }
+function opened(webSocket: WebSocket, request: FastifyRequest): Opening {
+  // The plugin's listener holds on to request and reply, and logs what a client did wrong as an error of ours.
+  webSocket.removeAllListeners('error')
+  const { raw, principal, ip, id, server } = request
+  return { socket: raw.socket, principal, address: ip, log: server.log, requestId: id }
 }
 
 /** `GET /events/{filter}` in the form that `Accept` asks for. */

@@ -9,5 +9,7 @@ export interface Opening {
   readonly principal: Principal
   /** Of the client, as the front told it. */
   readonly address: string
+  /** Of the process: one logger per connection would be a tenth of what an idle one costs. */
   readonly log: FastifyBaseLogger
+  readonly requestId: string
 }

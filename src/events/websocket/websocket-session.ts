@@ -44,8 +44,7 @@ export class WebSocketSession {
   readonly #services: SessionServices
   readonly #sink: WebSocketSink
   readonly #stream: Stream
-  readonly #address: string
-  readonly #log: Opening['log']
+  readonly #opening: Pick<Opening, 'address' | 'log' | 'requestId'>
   readonly #registration: Disposable
   readonly #authenticationTimer: NodeJS.Timeout | undefined
   #waiting = 0
@@ -55,10 +54,9 @@ export class WebSocketSession {
   #warnedOf: number | undefined
 
   constructor(services: SessionServices, webSocket: WebSocket, opening: Opening) {
-    const { address, log: ownLog, principal, socket } = opening
+    const { principal, socket } = opening
     this.#services = services
-    this.#address = address
-    this.#log = ownLog
+    this.#opening = opening
     this.#sink = new WebSocketSink(webSocket, socket, (position) =>
       JSON.stringify({ op: 'position', position }),
     )
@@ -129,7 +127,7 @@ export class WebSocketSession {
     } catch (error) {
       if (error instanceof CommandFault) this.#fail(error.id, error.cause)
       else if (error instanceof ProtocolFault) this.#sink.end('protocolError', error.message)
-      else this.#log.error({ event: 'events.session', err: error }, 'session failed')
+      else this.#report(error)
     } finally {
       this.#waiting -= 1
     }
@@ -163,7 +161,7 @@ export class WebSocketSession {
     const before = this.principal
     let principal: Principal
     try {
-      principal = await this.#services.identities.authenticate(token, this.#address)
+      principal = await this.#services.identities.authenticate(token, this.#opening.address)
     } catch (error) {
       this.#fail(id, error)
       this.#sink.end('unauthenticated')
@@ -209,9 +207,14 @@ export class WebSocketSession {
 
   #fail(id: CommandId, error: unknown): void {
     if (!(error instanceof BrokerError)) {
-      this.#log.error({ event: 'events.session', err: error }, 'command failed')
+      this.#report(error)
     }
     this.#sink.send({ op: 'error', id, problem: toProblem(error, this.#services.publicUrl) })
+  }
+
+  #report(err: unknown): void {
+    const { log, requestId } = this.#opening
+    log.error({ event: 'events.session', requestId, err }, 'command failed')
   }
 
   #head(): string {

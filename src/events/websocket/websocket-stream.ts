@@ -31,7 +31,8 @@ export function serveWebSocketStream(
     registration[Symbol.dispose]()
   })
   stream.subscribe([filter], since).catch((error: unknown) => {
-    opening.log.error({ event: 'events.stream', err: error }, 'stream failed')
+    const { log: logger, requestId } = opening
+    logger.error({ event: 'events.stream', requestId, err: error }, 'stream failed')
     webSocket.terminate()
   })
 }

@@ -124,7 +124,8 @@ export class HeldStreams {
       socket,
       principal: this.#principals.read(message.principal),
       address,
-      log: this.#logger.child({ requestId }),
+      log: this.#logger,
+      requestId,
     }
     webSocket.on('close', () => {
       this.#open.delete(open)

@@ -70,7 +70,11 @@ export class StreamWorker {
       fileURLToPath(new URL(file, import.meta.url)),
       [JSON.stringify(options)],
       // Its own descriptor for the link: the channel of the child process is for sockets.
-      { stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'] },
+      {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
+        // Profiles and debuggers are the main process's; see bin/broker.js for the young generation.
+        execArgv: ['--max-semi-space-size=8'],
+      },
     )
     const worker = new StreamWorker(deps, child, child.stdio[LINK_FD] as Socket)
     // One that cannot follow is ended: its clients come back and resume.
