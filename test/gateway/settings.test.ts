@@ -240,7 +240,7 @@ describe('settings', () => {
       ['--origins', 'https://a.example/x', /is no web origin/],
       ['--public-url', 'ftp://a', /is no web address/],
       ['--public-url', 'https://u:p@a', /is no web address/],
-      ['--workers', '2', /must be 0/],
+      ['--workers', 'two', /must be 0 to 256/],
       ['--log-level', 'loud', /must be fatal/],
     ]
     for (const [flag, value, fault] of refused) {
@@ -250,7 +250,7 @@ describe('settings', () => {
       assert.doesNotMatch(first, /secret/)
       assert.deepEqual(more, [])
     }
-    assert.equal(faultsOf(['--workers', '2', '--settle', 'x']).length, 2)
+    assert.equal(faultsOf(['--workers', '-1', '--settle', 'x']).length, 2)
     assert.match(faultsOf([], { env: { BROKER_SETTLE: '1' } })[0] ?? '', /^BROKER_SETTLE: /)
     assert.match(faultsOf([], fileOf({ settle: '1' }))[0] ?? '', /^broker.json: settle: /)
   })

@@ -153,6 +153,8 @@ export function addressOf(server: Server): string {
 
 export async function answerOf(request: http.ClientRequest): Promise<Answer> {
   const [response] = (await once(request, 'response')) as [IncomingMessage]
+  // Once it is answered, what is left of the body may meet a closed connection.
+  request.on('error', () => {})
   const chunks: Buffer[] = []
   for await (const chunk of response) chunks.push(Buffer.from(chunk))
   return {
