@@ -29,6 +29,7 @@ export async function eventsPlugin(
     (kind: 'session' | 'stream'): preHandlerHookHandler =>
     (request, reply, done) => {
       if (request.ws) {
+        services.connections.admit(request.principal.user, request.ip)
         // What the framework keeps for an answer would stay as long as the connection.
         reply.raw.detachSocket(request.raw.socket)
         if (services.handOver?.(kind, request) === true) reply.hijack()

@@ -7,10 +7,12 @@ import type { Principal } from '../auth/principal.ts'
 import { Connections } from '../events/delivery/connections.ts'
 import { Delivery } from '../events/delivery/delivery.ts'
 import { eventsPlugin } from '../events/plugin.ts'
+import { PublishRate } from '../events/publish/publish-rate.ts'
 import { Publisher } from '../events/publish/publisher.ts'
 import { ZmqService } from '../events/zmq/zmq-service.ts'
 import { uploadQuestionPlugin } from '../files/http/upload-question.ts'
 import { filesPlugin } from '../files/plugin.ts'
+import { closerOf } from './close-server.ts'
 import { componentStates } from './component-states.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
 import { openCurveKeys } from './curve-keys.ts'
@@ -52,8 +54,6 @@ const SERVE_LOCATION = '/-/serve/'
 /** A first look at very many files goes on behind the first requests. */
 const START_WAIT_MS = 10_000
 
-const SWEEP_MS = 100
-
 /** The composition root: the only file that builds services. Read it first. */
 export async function createGateway(settings: Settings, { log }: GatewayDeps): Promise<Gateway> {
   await using cleanup = new AsyncDisposableStack()
@@ -67,10 +67,10 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   const delivery = cleanup.use(new Delivery(eventLog))
   const identities = users.directory
   const connections = cleanup.use(
-    new Connections(
-      (principal) => identities.renew(principal),
-      () => delivery.flush(),
-    ),
+    new Connections({
+      renew: (principal) => identities.renew(principal),
+      limits: { perUser: settings.connectionsPerUser, perAddress: settings.connectionsPerAddress },
+    }),
   )
   identities.onChange(() => connections.judgeAll())
   const files = cleanup.use(
@@ -81,7 +81,11 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
       log,
     }),
   )
-  const publisher = new Publisher({ log: eventLog, maxEventBytes: settings.maxEventBytes })
+  const publisher = new Publisher({
+    log: eventLog,
+    maxEventBytes: settings.maxEventBytes,
+    rate: new PublishRate(settings.publishRate),
+  })
 
   const { version } = JSON.parse(
     await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
@@ -99,7 +103,8 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     maxEventBytes: settings.maxEventBytes,
   })
   trust.guard(app.server)
-  cleanup.defer(() => app.close())
+  const server = closerOf(app)
+  cleanup.defer(() => server.close())
   await allowCrossOrigin(app, settings.origins)
   installIdentity(app, {
     directory: identities,
@@ -166,12 +171,9 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     reload: () => users.reload(),
     drain: async (windowMs) => {
       // Nobody new is let in while those who are here are told to leave.
-      const closed = app.close()
+      const closed = server.close()
       await connections.drain(windowMs)
-      // A connection that becomes idle only now would be kept for its next request.
-      const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
       await closed
-      clearInterval(sweep)
       await close()
     },
     close,

@@ -122,7 +122,7 @@ export class ModelClient {
   }
 
   tick(): void {
-    if (this.isConnected) this.#stream?.tellPosition(-1)
+    if (this.isConnected) this.#stream?.tick(-1)
   }
 
   judge(rights: Rights): void {

@@ -41,6 +41,7 @@ export class Connection implements Sink {
   readonly isResumable: boolean
   readonly transcript: Message[] = []
   backlogBytes = 0
+  takenBytes = 0
   ended: CloseReason | undefined
   readonly #ledger: Ledger
   readonly #permissions: Permissions

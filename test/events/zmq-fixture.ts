@@ -141,10 +141,10 @@ export async function startZmq(addresses: ZmqAddresses = LOOPBACK): Promise<Fixt
     .add('root', 'root-token', ALL)
     .add('jenkins', 'jenkins-token', { publish: ['ci/**'], subscribe: ['ci/**'] })
     .add('other', 'other-token', { subscribe: ['other/**'] })
-  const connections = new Connections(
-    (principal) => identities.renew(principal),
-    () => delivery.flush(),
-  )
+  const connections = new Connections({
+    renew: (principal) => identities.renew(principal),
+    limits: { perUser: 1000, perAddress: 1000 },
+  })
   const logger = new FakeLogger()
   const services = { log, delivery, publisher, identities, connections, logger }
   const service = await ZmqService.open(addresses, { ...services, maxEventBytes: 1024 * 1024 })

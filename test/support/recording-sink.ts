@@ -11,6 +11,7 @@ export class RecordingSink implements Sink {
   readonly events: StoredEvent[] = []
   readonly positions: string[] = []
   backlogBytes = 0
+  takenBytes = 0
   ended: CloseReason | undefined
   #drained: (() => void)[] = []
   #changed = Promise.withResolvers<void>()

@@ -17,11 +17,22 @@ export interface Listener {
   deliver(batch: Batch): void
 }
 
+/** A batch on its way round those who were members when it was made. */
+interface Round {
+  readonly batch: Batch
+  readonly waiting: Set<Listener>
+}
+
+/** Members served before the clock is looked at: a write takes about 8 us. */
+const MEMBERS_PER_LOOK = 32
+
 /** All connections with the same interest: an event is gathered and encoded once for all of them. */
 export class Audience {
   readonly interest: Interest
   readonly #epoch: string
   readonly #listeners = new Set<Listener>()
+  /** Oldest first. */
+  readonly #rounds: Round[] = []
   #pending: StoredEvent[] = []
   #pendingBytes = 0
 
@@ -34,20 +45,28 @@ export class Audience {
     return this.#listeners.size === 0
   }
 
+  /** True when every member has all that was committed. */
+  get isComplete(): boolean {
+    return this.#pending.length === 0 && this.#rounds.length === 0
+  }
+
   get pendingBytes(): number {
     return this.#pendingBytes
   }
 
-  /** What is pending went to the newcomer already: it leaves first. */
+  /** What is pending went to the newcomer already: it is gathered for the others. */
   join(listener: Listener, through: number): void {
-    this.flush(through)
+    this.gather(through)
     this.#listeners.add(listener)
   }
 
-  /** What is pending still goes to the one who leaves, so that it is complete through `through`. */
+  /** Whoever leaves is given what is on its way to it, so that it is complete through `through`. */
   leave(listener: Listener, through: number): void {
-    this.flush(through)
+    this.gather(through)
     this.#listeners.delete(listener)
+    for (const { waiting, batch } of this.#rounds) {
+      if (waiting.delete(listener)) listener.deliver(batch)
+    }
   }
 
   offer(event: StoredEvent): void {
@@ -55,14 +74,33 @@ export class Audience {
     this.#pendingBytes += event.json.length
   }
 
-  /** Hands over what is pending; afterwards every listener is complete through `through`. */
-  flush(through: number): void {
+  /** Makes a batch of what is pending; whoever was given it is complete through `through`. */
+  gather(through: number): void {
     if (this.#pending.length === 0) return
     const { encoding } = this.interest
     const batch = new Batch(this.#pending, through, { encoding, epoch: this.#epoch })
     this.#pending = []
     this.#pendingBytes = 0
-    // A copy: a listener that cannot keep up leaves while it is being served.
-    for (const listener of [...this.#listeners]) listener.deliver(batch)
+    this.#rounds.push({ batch, waiting: new Set(this.#listeners) })
+  }
+
+  /**
+   * Brings the batches round.
+   *
+   * @returns false when time was up first
+   */
+  serve(isTimeUp: () => boolean): boolean {
+    let served = 0
+    for (;;) {
+      const round = this.#rounds[0]
+      if (round === undefined) return true
+      for (const listener of round.waiting) {
+        round.waiting.delete(listener)
+        listener.deliver(round.batch)
+        served += 1
+        if (served % MEMBERS_PER_LOOK === 0 && isTimeUp()) return false
+      }
+      this.#rounds.shift()
+    }
   }
 }

@@ -7,16 +7,28 @@ import { mayReceive } from './may-receive.ts'
 /** Longest wait of an event for others to leave with, under load. */
 const MAX_WINDOW_MS = 20
 
+/** How long a delivery to very many may keep the loop before everything else has its turn. */
+const SLICE_MS = 10
+
 /** An audience with this much pending does not wait for the window. */
 const MAX_PENDING_BYTES = 512 * 1024
 
 /** Topics whose takers are remembered before the memory is dropped and filled anew. */
 const MAX_REMEMBERED_TOPICS = 10_000
 
+/** A listener's place in its audience; ends when disposed. */
+export interface Membership extends Disposable {
+  /** True when the listener has all that was committed. */
+  readonly isComplete: boolean
+}
+
+const never = () => false
+
 /**
  * Brings committed events to the connections that are up to date. The cost of fan-out is the write call of
  * each socket, not the bytes (measured: 8 us a call, whatever its size), so events that are due within a
- * window share one write: at once when the loop is idle, up to 20 ms later under load.
+ * window share one write: at once when the loop is idle, up to 20 ms later under load. Very many sockets
+ * are served in slices, between which the loop does everything else.
  */
 export class Delivery implements Disposable {
   readonly #log: LogReader
@@ -24,13 +36,16 @@ export class Delivery implements Disposable {
   readonly #trie = new FilterTrie<Audience>()
   /** Who takes a topic, rights considered: asked once per topic, not per event. */
   readonly #takers = new Map<Topic, readonly Audience[]>()
+  /** Something is pending in them, or on its way. */
   readonly #due = new Set<Audience>()
   readonly #rightsKeys = new WeakMap<object, number>()
   readonly #subscription: Disposable
   #lastRightsKey = 0
   #timer: NodeJS.Timeout | NodeJS.Immediate | undefined
-  /** Not before this time is the next window flushed. */
-  #nextFlush = 0
+  /** Not before this time is the next window closed. */
+  #nextWindow = 0
+  /** What bringing round the present window has cost so far. */
+  #spentMs = 0
 
   constructor(log: LogReader) {
     this.#log = log
@@ -42,12 +57,13 @@ export class Delivery implements Disposable {
    *
    * @returns what ends it; afterwards the listener is complete through the head at that time
    */
-  join(interest: Interest, listener: Listener): Disposable {
-    // What is pending leaves first: that may show the last member's socket to be full and end the audience.
-    this.#audiences.get(this.#keyOf(interest))?.flush(this.#log.head)
+  join(interest: Interest, listener: Listener): Membership {
     const audience = this.#audienceOf(interest)
     audience.join(listener, this.#log.head)
     return {
+      get isComplete() {
+        return audience.isComplete
+      },
       [Symbol.dispose]: () => {
         audience.leave(listener, this.#log.head)
         if (audience.isEmpty) this.#drop(audience)
@@ -55,24 +71,14 @@ export class Delivery implements Disposable {
     }
   }
 
-  /** Lets everything that is pending leave: every connection that is live is then at the head. */
+  /** Lets everything leave at once: every connection that is live is then at the head. */
   flush(): void {
-    const start = performance.now()
-    clearTimeout(this.#timer as NodeJS.Timeout)
-    clearImmediate(this.#timer as NodeJS.Immediate)
-    this.#timer = undefined
-    const due = [...this.#due]
-    this.#due.clear()
-    for (const audience of due) audience.flush(this.#log.head)
-    const end = performance.now()
-    // Flushing may take about half of the loop's time: what a flush cost is then left to everything else.
-    this.#nextFlush = end + Math.min(end - start, MAX_WINDOW_MS)
+    this.#closeWindow(never)
   }
 
   [Symbol.dispose](): void {
     this.#subscription[Symbol.dispose]()
-    clearTimeout(this.#timer as NodeJS.Timeout)
-    clearImmediate(this.#timer as NodeJS.Immediate)
+    this.#clearTimer()
   }
 
   #audienceOf(interest: Interest): Audience {
@@ -110,7 +116,10 @@ export class Delivery implements Disposable {
       for (const audience of this.#takersOf(event.topic)) {
         audience.offer(event)
         this.#due.add(audience)
-        if (audience.pendingBytes >= MAX_PENDING_BYTES) audience.flush(event.offset)
+        if (audience.pendingBytes < MAX_PENDING_BYTES) continue
+        // Not in slices: publishers that are faster than this wait for it.
+        audience.gather(event.offset)
+        audience.serve(never)
       }
     }
     if (this.#due.size > 0) this.#schedule()
@@ -129,9 +138,50 @@ export class Delivery implements Disposable {
 
   #schedule(): void {
     if (this.#timer !== undefined) return
-    const waitMs = this.#nextFlush - performance.now()
+    const waitMs = this.#nextWindow - performance.now()
     // After the I/O of this turn, so that commits which came together leave together.
-    if (waitMs <= 1) this.#timer = setImmediate(() => this.flush())
-    else this.#timer = setTimeout(() => this.flush(), waitMs)
+    if (waitMs <= 1) this.#timer = setImmediate(() => this.#closeWindow(this.#slice()))
+    else this.#timer = setTimeout(() => this.#closeWindow(this.#slice()), waitMs)
+  }
+
+  #closeWindow(isTimeUp: () => boolean): void {
+    for (const audience of this.#due) audience.gather(this.#log.head)
+    this.#serve(isTimeUp)
+  }
+
+  #serve(isTimeUp: () => boolean): void {
+    this.#clearTimer()
+    const start = performance.now()
+    const isDone = this.#serveDue(isTimeUp)
+    const end = performance.now()
+    this.#spentMs += end - start
+    if (!isDone) {
+      this.#timer = setImmediate(() => this.#serve(this.#slice()))
+      return
+    }
+    // Serving may take about half of the loop's time: what it cost is then left to everything else.
+    this.#nextWindow = end + Math.min(this.#spentMs, MAX_WINDOW_MS)
+    this.#spentMs = 0
+    // What was committed between the slices.
+    if (this.#due.size > 0) this.#schedule()
+  }
+
+  #serveDue(isTimeUp: () => boolean): boolean {
+    for (const audience of this.#due) {
+      if (!audience.serve(isTimeUp)) return false
+      if (audience.isComplete) this.#due.delete(audience)
+    }
+    return true
+  }
+
+  #slice(): () => boolean {
+    const end = performance.now() + SLICE_MS
+    return () => performance.now() >= end
+  }
+
+  #clearTimer(): void {
+    clearTimeout(this.#timer as NodeJS.Timeout)
+    clearImmediate(this.#timer as NodeJS.Immediate)
+    this.#timer = undefined
   }
 }

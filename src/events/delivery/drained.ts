@@ -3,23 +3,27 @@ import type { Sink } from './sink.ts'
 /** A connection with more unsent bytes than this is served from the log, not from memory. */
 export const MAX_BACKLOG_BYTES = 1024 * 1024
 
-/** A connection that takes not one byte for this long is ended. */
+/** A connection of which nothing is taken for this long, while something waits, is ended. */
 const MAX_STALL_MS = 30_000
 
-/** Waits until a socket is ready for more; `onStall` ends one that takes nothing. */
-export async function drained(
-  sink: Pick<Sink, 'backlogBytes' | 'onceDrained'>,
-  onStall: () => void,
-): Promise<void> {
+/** Resolves when a socket is ready for more. */
+export async function drained(sink: Pick<Sink, 'backlogBytes' | 'onceDrained'>): Promise<void> {
   if (sink.backlogBytes <= MAX_BACKLOG_BYTES / 2) return
-  const { promise, resolve } = Promise.withResolvers<void>()
-  let before = sink.backlogBytes
-  const timer = setInterval(() => {
-    const isStalled = sink.backlogBytes >= before
-    before = sink.backlogBytes
-    if (isStalled) onStall()
-  }, MAX_STALL_MS)
-  sink.onceDrained(resolve)
-  await promise
-  clearInterval(timer)
+  await new Promise<void>((resolve) => sink.onceDrained(resolve))
+}
+
+/** Notices a peer that takes nothing, be it however little that waits for it. */
+export class StallWatch {
+  #taken = 0
+  #since = performance.now()
+
+  /** Looked at once a second; true when it is time to end the connection. */
+  isStalled({ backlogBytes, takenBytes }: Pick<Sink, 'backlogBytes' | 'takenBytes'>): boolean {
+    const now = performance.now()
+    if (backlogBytes === 0 || takenBytes !== this.#taken) {
+      this.#taken = takenBytes
+      this.#since = now
+    }
+    return now - this.#since > MAX_STALL_MS
+  }
 }

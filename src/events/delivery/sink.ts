@@ -9,6 +9,8 @@ export interface Sink {
   readonly isResumable: boolean
   /** Bytes accepted and not yet taken by the kernel. */
   readonly backlogBytes: number
+  /** Bytes that the kernel has taken since the start. */
+  readonly takenBytes: number
   /** Writes without waiting. */
   deliver(batch: Batch): void
   /** Calls back once, when the backlog is gone or the connection is. */

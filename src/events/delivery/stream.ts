@@ -6,8 +6,8 @@ import { isOfLog, type LogReader, type Loss, type StoredEvent } from '../log/eve
 import { TopicMatcher } from '../log/topic-matcher.ts'
 import { admitSubscriber } from './admission.ts'
 import { Batch } from './batch.ts'
-import type { Delivery } from './delivery.ts'
-import { drained, MAX_BACKLOG_BYTES } from './drained.ts'
+import type { Delivery, Membership } from './delivery.ts'
+import { drained, MAX_BACKLOG_BYTES, StallWatch } from './drained.ts'
 import { composeGap } from './gap.ts'
 import { mayReceive } from './may-receive.ts'
 import { resumePoint } from './resume-point.ts'
@@ -61,11 +61,12 @@ export class Stream implements Disposable {
   /** Losses up to here have been told. */
   #lossTold: Loss = { resumed: 0, through: 0 }
   /** While live. */
-  #membership: Disposable | undefined
+  #membership: Membership | undefined
   /** Subscriptions and replays take turns. */
   #turn: Promise<void> = Promise.resolve()
   #isClosed = false
   #lastWrite = performance.now()
+  readonly #stall = new StallWatch()
 
   constructor({ log, delivery, sink }: StreamDeps, principal: Principal) {
     this.#log = log
@@ -144,11 +145,20 @@ export class Stream implements Disposable {
     else this.#goOn()
   }
 
-  /** Tells the head to a client that is live, complete and was sent nothing for `quietMs`. */
-  tellPosition(quietMs: number): void {
-    if (this.#membership === undefined || performance.now() - this.#lastWrite < quietMs) return
+  /**
+   * Once a second: ends a connection that takes nothing, and tells the head to one that is live, complete and
+   * was sent nothing for `quietMs`.
+   */
+  tick(quietMs: number): void {
+    if (this.#stall.isStalled(this.#sink)) {
+      this.#end('slowConsumer')
+      return
+    }
+    if (this.#membership?.isComplete !== true) return
+    if (performance.now() - this.#lastWrite < quietMs) return
     this.#lastWrite = performance.now()
-    this.#sink.position(this.#format(this.#log.head))
+    this.#cursor = this.#log.head
+    this.#sink.position(this.#format(this.#cursor))
   }
 
   /** Stops; the socket is its owner's to close. */
@@ -279,7 +289,7 @@ export class Stream implements Disposable {
   }
 
   async #drained(): Promise<void> {
-    if (!this.#isClosed) await drained(this.#sink, () => this.#end('slowConsumer'))
+    if (!this.#isClosed) await drained(this.#sink)
   }
 
   /** A log that cannot be read must not leave a connection that is open and hears nothing. */

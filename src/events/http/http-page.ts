@@ -15,7 +15,7 @@ const MAX_WAIT_SECONDS = 60
 
 export interface PageServices {
   readonly log: LogReader
-  readonly connections: Pick<Connections, 'add'>
+  readonly connections: Pick<Connections, 'add' | 'admit'>
 }
 
 /** One page of history: `{position, complete, more, events}`. */
@@ -75,6 +75,7 @@ async function nextEvent(
 ): Promise<Principal> {
   const { raw } = request
   let { principal } = request
+  connections.admit(principal.user, request.ip)
   const matcher = new TopicMatcher([filter])
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, waitMs)
@@ -83,6 +84,7 @@ async function nextEvent(
     get principal() {
       return principal
     },
+    address: request.ip,
     judge: (renewed) => {
       if (renewed === undefined) reject(new BrokerError('CREDENTIAL_INVALID', 'it was removed'))
       else principal = renewed

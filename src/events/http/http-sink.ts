@@ -32,6 +32,11 @@ export class HttpSink implements Sink {
     return this.#response.writableLength
   }
 
+  get takenBytes(): number {
+    const { socket } = this.#response
+    return socket === null ? 0 : socket.bytesWritten - socket.writableLength
+  }
+
   deliver(batch: Batch): void {
     if (this.#isWritable) this.#response.write(batch.bytes)
   }

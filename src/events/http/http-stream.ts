@@ -17,7 +17,7 @@ import { readStreamRequest } from './stream-request.ts'
 export interface StreamServices {
   readonly log: LogReader
   readonly delivery: Delivery
-  readonly connections: Pick<Connections, 'add'>
+  readonly connections: Pick<Connections, 'add' | 'admit'>
   /** What the `type` of a problem begins with. */
   readonly publicUrl?: string | undefined
 }
@@ -61,6 +61,7 @@ function serve(
   const { filter, since, query } = readStreamRequest(request.raw)
   const isFollowing = query.get('follow') !== 'false'
   admitSubscriber(request.principal, filter)
+  connections.admit(request.principal.user, request.ip)
   reply.hijack()
   const response = reply.raw
   response.writeHead(200, {
@@ -76,8 +77,9 @@ function serve(
     get principal() {
       return stream.principal
     },
+    address: request.ip,
     judge: (principal) => stream.judge(principal),
-    tick: () => stream.tellPosition(QUIET_MS),
+    tick: () => stream.tick(QUIET_MS),
     drain: () => sink.end(),
   })
   response.once('close', () => {

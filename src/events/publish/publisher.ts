@@ -7,6 +7,7 @@ import { admitPublisher } from '../delivery/admission.ts'
 import type { EventDraft, EventLog } from '../log/event-log.ts'
 import { composeEvent } from './compose-event.ts'
 import type { EventInput } from './event-input.ts'
+import { PublishRate } from './publish-rate.ts'
 
 /** What a publisher is told of each event. */
 export interface Receipt {
@@ -28,6 +29,7 @@ export interface PublishOptions {
 export interface PublisherDeps {
   readonly log: EventLog
   readonly maxEventBytes: number
+  readonly rate?: PublishRate
 }
 
 /** Bytes that may wait for their commit before publishers are told to slow down. */
@@ -39,11 +41,13 @@ const MAX_KEY_LENGTH = 256
 export class Publisher {
   readonly #log: EventLog
   readonly #maxEventBytes: number
+  readonly #rate: PublishRate
   /** Counts up within a millisecond: asking for 16 random numbers each was two thirds of a publish. */
   readonly #newId = monotonicFactory()
   #uncommittedBytes = 0
 
-  constructor({ log, maxEventBytes }: PublisherDeps) {
+  constructor({ log, maxEventBytes, rate = new PublishRate(Infinity) }: PublisherDeps) {
+    this.#rate = rate
     this.#log = log
     this.#maxEventBytes = maxEventBytes
   }
@@ -71,6 +75,7 @@ export class Publisher {
         throw isBatch ? atIndex(error, index) : error
       }
     })
+    this.#rate.spend(principal.user, drafts.length)
     try {
       return await this.#append(drafts)
     } catch (error) {

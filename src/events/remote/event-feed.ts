@@ -14,6 +14,8 @@ export type FeedMessage =
   | { readonly epoch: string; readonly start: number }
   | { readonly through: number }
 
+const TICK_MS = 1000
+
 /** The process at the other end asks for each of its connections what that one may receive. */
 const ALL_RIGHTS: Rights = { may: () => true, overlaps: () => true, covers: () => true }
 const FEED: Principal = { user: null, rights: ALL_RIGHTS, credential: null }
@@ -34,7 +36,14 @@ export function feedEvents(
   link.send(start)
   const since = { epoch: log.epoch, offset: log.head }
   stream.subscribe([ALL_TOPICS], since).catch(onEnd)
-  return stream
+  // It has no positions to be told: only that it still takes what it is given.
+  const timer = setInterval(() => stream.tick(Number.POSITIVE_INFINITY), TICK_MS).unref()
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(timer)
+      stream[Symbol.dispose]()
+    },
+  }
 }
 
 class LinkSink implements Sink {
@@ -50,6 +59,11 @@ class LinkSink implements Sink {
 
   get backlogBytes(): number {
     return this.#link.socket.writableLength
+  }
+
+  get takenBytes(): number {
+    const { socket } = this.#link
+    return socket.bytesWritten - socket.writableLength
   }
 
   deliver(batch: Batch): void {

@@ -2,6 +2,7 @@ import type { WebSocket } from '@fastify/websocket'
 import type { Principal } from '../../auth/principal.ts'
 import { formatPosition } from '../../protocol/position.ts'
 import { BrokerError, toProblem } from '../../protocol/problem.ts'
+import type { Registration } from '../delivery/connections.ts'
 import { QUIET_MS, Stream } from '../delivery/stream.ts'
 import type { StreamServices } from '../http/http-stream.ts'
 import type { Publisher } from '../publish/publisher.ts'
@@ -45,7 +46,7 @@ export class WebSocketSession {
   readonly #sink: WebSocketSink
   readonly #stream: Stream
   readonly #opening: Pick<Opening, 'address' | 'log' | 'requestId'>
-  readonly #registration: Disposable
+  readonly #registration: Registration
   readonly #authenticationTimer: NodeJS.Timeout | undefined
   #waiting = 0
   /** While a credential is looked at; what follows it is judged by its outcome. */
@@ -73,6 +74,10 @@ export class WebSocketSession {
     this.#welcome()
   }
 
+  get address(): string {
+    return this.#opening.address
+  }
+
   get principal(): Principal {
     return this.#stream.principal
   }
@@ -84,7 +89,7 @@ export class WebSocketSession {
   tick(): void {
     this.#sink.heartbeat()
     this.#warnOfExpiry()
-    this.#stream.tellPosition(QUIET_MS)
+    this.#stream.tick(QUIET_MS)
   }
 
   drain(retryAfterMs: number): void {
@@ -161,10 +166,12 @@ export class WebSocketSession {
     const before = this.principal
     let principal: Principal
     try {
-      principal = await this.#services.identities.authenticate(token, this.#opening.address)
+      principal = await this.#services.identities.authenticate(token, this.address)
+      if (before.user === null) this.#services.connections.admit(principal.user, undefined)
     } catch (error) {
       this.#fail(id, error)
-      this.#sink.end('unauthenticated')
+      const isTooMany = error instanceof BrokerError && error.code === 'TOO_MANY_REQUESTS'
+      this.#sink.end(isTooMany ? 'tooMany' : 'unauthenticated')
       return
     }
     if (before.user !== null && before.user !== principal.user) {
@@ -174,6 +181,7 @@ export class WebSocketSession {
     }
     clearTimeout(this.#authenticationTimer)
     this.#stream.judge(principal)
+    this.#registration.recount()
     const expiresMs = principal.credential?.expiresMs
     const expires = expiresMs === undefined ? null : new Date(expiresMs).toISOString()
     this.#succeed(id, { user: principal.user, expires })

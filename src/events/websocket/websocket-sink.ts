@@ -41,6 +41,10 @@ export class WebSocketSink implements Sink {
     return this.#socket.writableLength
   }
 
+  get takenBytes(): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength
+  }
+
   get #isOpen(): boolean {
     return this.#webSocket.readyState === this.#webSocket.OPEN && this.#socket.writable
   }

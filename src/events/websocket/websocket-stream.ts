@@ -18,10 +18,11 @@ export function serveWebSocketStream(
     get principal() {
       return stream.principal
     },
+    address: opening.address,
     judge: (principal) => stream.judge(principal),
     tick: () => {
       sink.heartbeat()
-      stream.tellPosition(QUIET_MS)
+      stream.tick(QUIET_MS)
     },
     drain: () => sink.end('serviceRestart'),
   })

@@ -28,6 +28,7 @@ export class ZmqOutbox {
   readonly #onGone: () => void
   #queue: ZmqMessage[] = []
   #bytes = 0
+  #takenBytes = 0
   /** How often events were taken back. */
   #drops = 0
   #isSending = false
@@ -47,6 +48,10 @@ export class ZmqOutbox {
   /** Bytes that libzmq has not taken yet. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  get takenBytes(): number {
+    return this.#takenBytes
   }
 
   /** When libzmq last took a message, or nothing waited; in milliseconds of `performance.now()`. */
@@ -106,6 +111,7 @@ export class ZmqOutbox {
       this.#retryMs = RETRY_MS.first
       this.#lastTaken = performance.now()
       this.#bytes -= sizeOf(message)
+      this.#takenBytes += sizeOf(message)
     }
     this.#isSending = false
     this.#tellDrained()

@@ -32,6 +32,10 @@ export class ZmqSink implements Sink {
     return this.#outbox.bytes
   }
 
+  get takenBytes(): number {
+    return this.#outbox.takenBytes
+  }
+
   /** What the peer was sent, or is being sent, is complete up to here. */
   get lastPosition(): string {
     return this.#lastPosition

@@ -3,7 +3,7 @@ import type { CloseReason } from '../../protocol/close-codes.ts'
 import type { Since } from '../../protocol/position.ts'
 import { BrokerError, type ProblemCode } from '../../protocol/problem.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
-import type { Connection, Connections } from '../delivery/connections.ts'
+import type { Connection, Connections, Registration } from '../delivery/connections.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import { Stream, type Subscribed } from '../delivery/stream.ts'
 import type { EventLog } from '../log/event-log.ts'
@@ -37,10 +37,12 @@ const END_CODES = {
  * user's right to it, or with its last filter.
  */
 export class ZmqSubscriptions implements Connection, Disposable {
+  /** libzmq does not tell it reliably through a front. */
+  readonly address = undefined
   readonly #outbox: ZmqOutbox
   readonly #sink: ZmqSink
   readonly #stream: Stream
-  readonly #registration: Disposable
+  readonly #registration: Registration
   readonly #onEnd: (error: BrokerError) => void
   #ended: BrokerError | undefined
   #isDisposed = false
@@ -56,6 +58,7 @@ export class ZmqSubscriptions implements Connection, Disposable {
     this.#onEnd = onEnd
     this.#sink = new ZmqSink(outbox, log, (reason) => this.#end(reason))
     this.#stream = new Stream({ log, delivery, sink: this.#sink }, principal)
+    connections.admit(principal.user, this.address)
     this.#registration = connections.add(this)
   }
 
@@ -108,7 +111,7 @@ export class ZmqSubscriptions implements Connection, Disposable {
   }
 
   tick(): void {
-    this.#stream.tellPosition(0)
+    this.#stream.tick(0)
   }
 
   drain(retryAfterMs: number): void {

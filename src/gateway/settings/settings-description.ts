@@ -18,7 +18,12 @@ export function describeSettings(settings: Settings): readonly SettingDescriptio
 
 /** The settings as an object that a settings file may hold. */
 export function settingsAsJson(settings: Settings): Readonly<Record<string, string | number>> {
-  const numbers: ReadonlySet<SettingKey> = new Set(['historyEvents', 'workers'])
+  const numbers: ReadonlySet<SettingKey> = new Set([
+    'historyEvents',
+    'connectionsPerUser',
+    'connectionsPerAddress',
+    'workers',
+  ])
   return Object.fromEntries(
     describeSettings(settings).flatMap(({ key, value }) =>
       value === undefined ? [] : [[key, numbers.has(key) ? Number(value) : value]],
@@ -36,7 +41,7 @@ export function settingsAsText(settings: Settings): string {
 }
 
 function textsOf(settings: Settings): Readonly<Record<SettingKey, string | undefined>> {
-  const { events, files, maxFileBytes, origins } = settings
+  const { events, files, origins } = settings
   return {
     listen: formatListenAddress(settings.listen),
     data: settings.data,
@@ -49,7 +54,10 @@ function textsOf(settings: Settings): Readonly<Record<SettingKey, string | undef
     historyBytes: formatSize(settings.historyBytes),
     historyAge: formatDuration(settings.historyAgeMs),
     maxEvent: formatSize(settings.maxEventBytes),
-    maxFile: maxFileBytes === Number.POSITIVE_INFINITY ? 'unlimited' : formatSize(maxFileBytes),
+    publishRate: unlimitedOr(String, settings.publishRate),
+    connectionsPerUser: String(settings.connectionsPerUser),
+    connectionsPerAddress: String(settings.connectionsPerAddress),
+    maxFile: unlimitedOr(formatSize, settings.maxFileBytes),
     filePolicy: settings.filePolicy,
     settle: formatDuration(settings.settleMs),
     proxy: settings.proxy,
@@ -59,6 +67,10 @@ function textsOf(settings: Settings): Readonly<Record<SettingKey, string | undef
     workers: String(settings.workers),
     logLevel: settings.logLevel,
   }
+}
+
+function unlimitedOr(format: (value: number) => string, value: number): string {
+  return value === Number.POSITIVE_INFINITY ? 'unlimited' : format(value)
 }
 
 /** A URL may carry a password before its host; nothing else in a setting is secret. */

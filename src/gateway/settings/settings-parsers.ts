@@ -40,6 +40,11 @@ export function within(
   }
 }
 
+/** `unlimited` is `Infinity`. */
+export function orUnlimited(parse: Parse<number>): Parse<number> {
+  return (text) => (text === 'unlimited' ? ok(Number.POSITIVE_INFINITY) : parse(text))
+}
+
 /** Web origins as browsers write them: scheme, host and a port other than the usual one, in lower case. */
 export function parseOrigins(text: string): Result<readonly string[]> {
   if (text === SAME_ORIGIN) return ok([])

@@ -70,6 +70,24 @@ export const SettingsFile = Type.Object(
       placeholder: 'SIZE',
       description: 'Largest event, at most 16MiB.',
     }),
+    publishRate: Type.String({
+      default: 'unlimited',
+      placeholder: 'COUNT',
+      description:
+        'Events a second that one user may publish, averaged, or `unlimited`. More are answered 429.',
+    }),
+    connectionsPerUser: Type.Integer({
+      default: 20_000,
+      minimum: 1,
+      placeholder: 'COUNT',
+      description: 'Open streams of one user, on all transports. More are answered 429.',
+    }),
+    connectionsPerAddress: Type.Integer({
+      default: 20_000,
+      minimum: 1,
+      placeholder: 'COUNT',
+      description: 'Open streams of one client address over HTTP and WebSocket.',
+    }),
     maxFile: Type.String({
       default: 'unlimited',
       placeholder: 'SIZE',

@@ -18,6 +18,7 @@ import {
   LOG_LEVELS,
   type LogLevel,
   oneOf,
+  orUnlimited,
   type Parse,
   parseCount,
   parseOrigins,
@@ -50,6 +51,10 @@ export interface Settings {
   readonly historyBytes: number
   readonly historyAgeMs: number
   readonly maxEventBytes: number
+  /** Events a second of one user; `Infinity` when unlimited. */
+  readonly publishRate: number
+  readonly connectionsPerUser: number
+  readonly connectionsPerAddress: number
   /** `Infinity` when unlimited. */
   readonly maxFileBytes: number
   readonly filePolicy: string | undefined
@@ -112,9 +117,10 @@ function readTexts(texts: SettingTexts, cwd: string): Result<Settings, UsageErro
     historyBytes: read('historyBytes', within(parseSize, 1)),
     historyAgeMs: read('historyAge', within(parseDuration, 1)),
     maxEventBytes: read('maxEvent', within(parseSize, 1, MAX_EVENT_BYTES, 'at most 16MiB')),
-    maxFileBytes: read('maxFile', (text) =>
-      text === 'unlimited' ? ok(Number.POSITIVE_INFINITY) : parseSize(text),
-    ),
+    publishRate: read('publishRate', orUnlimited(parseCount(1))),
+    connectionsPerUser: read('connectionsPerUser', parseCount(1)),
+    connectionsPerAddress: read('connectionsPerAddress', parseCount(1)),
+    maxFileBytes: read('maxFile', orUnlimited(parseSize)),
     filePolicy: read('filePolicy', parsePath),
     settleMs: read('settle', within(parseDuration, 0, MAX_SETTLE_MS, 'at most 60s')),
     proxy: read('proxy', oneOf(['off', 'nginx'])),

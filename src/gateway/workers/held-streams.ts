@@ -43,10 +43,9 @@ export class HeldStreams {
     this.#deps = deps
     this.#options = options
     this.#delivery = new Delivery(deps.log)
-    this.#connections = new Connections(
-      (principal) => principal,
-      () => this.#delivery.flush(),
-    )
+    // The main process judges and counts.
+    const limits = { perUser: Number.POSITIVE_INFINITY, perAddress: Number.POSITIVE_INFINITY }
+    this.#connections = new Connections({ renew: (principal) => principal, limits })
     this.#server = new WebSocketServer({
       noServer: true,
       ...webSocketOptions(options.maxEventBytes),
@@ -143,6 +142,7 @@ export class HeldStreams {
       delivery: this.#delivery,
       publicUrl: this.#options.publicUrl,
       connections: {
+        admit: () => {},
         add: (held) => {
           this.#open.set(connection, held)
           return this.#connections.add(held)

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Principal } from '../../auth/principal.ts'
-import type { Connection } from '../../events/delivery/connections.ts'
+import type { Connection, Registration } from '../../events/delivery/connections.ts'
 import type { Delivery } from '../../events/delivery/delivery.ts'
 import type { EventLog } from '../../events/log/event-log.ts'
 import type { Publisher } from '../../events/publish/publisher.ts'
@@ -127,13 +127,9 @@ export class StreamWorker {
   }
 
   #createAnswerers(): Answerers<PortablePrincipal> {
-    const { log, delivery, publisher, identities } = this.#deps
+    const { log, publisher, identities, connections } = this.#deps
     return {
-      head: async () => {
-        // What is on its way goes before the answer.
-        delivery.flush()
-        return { value: log.head, events: [] }
-      },
+      head: async () => ({ value: log.head, events: [] }),
       read: async (query) => {
         const { events, through } = await log.read(query)
         return { value: { through }, events }
@@ -148,9 +144,10 @@ export class StreamWorker {
       authenticate: async ({ connection, token }) => {
         const held = this.#connection(connection)
         const principal = await identities.authenticate(token, held.address)
+        if (held.principal.user === null) connections.admit(principal.user, undefined)
         const isSame = held.principal.user === null || held.principal.user === principal.user
         // Of another user it is refused by the worker, and stays whose it is.
-        if (isSame) held.principal = principal
+        if (isSame) held.become(principal)
         return { value: toPortable(principal), events: [] }
       },
     }
@@ -169,7 +166,7 @@ class HeldConnection implements Connection, Disposable {
   readonly address: string
   readonly #connection: number
   readonly #tell: (order: WorkerOrder) => void
-  #registration: Disposable | undefined
+  #registration: Registration | undefined
 
   constructor(
     connection: number,
@@ -185,6 +182,11 @@ class HeldConnection implements Connection, Disposable {
 
   registerIn(connections: SessionServices['connections']): void {
     this.#registration = connections.add(this)
+  }
+
+  become(principal: Principal): void {
+    this.principal = principal
+    this.#registration?.recount()
   }
 
   judge(principal: Principal | undefined): void {

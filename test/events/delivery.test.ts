@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Interest, Listener } from '../../src/events/delivery/audience.ts'
+import type { Batch } from '../../src/events/delivery/batch.ts'
+import { Delivery, type Membership } from '../../src/events/delivery/delivery.ts'
+import { NDJSON_ENCODING } from '../../src/events/delivery/encoding.ts'
+import { MemoryEventLog } from '../../src/events/log/memory-event-log.ts'
+import { draft, filters } from '../support/events.ts'
+import { ROOT } from '../support/principals.ts'
+
+const BUDGET = { events: 1000, bytes: 1_000_000, ageMs: 1_000_000 }
+const INTEREST: Interest = {
+  encoding: NDJSON_ENCODING,
+  rights: ROOT.rights,
+  filters: filters('a/**'),
+}
+
+/** A member that takes its time and notes what it was given. */
+class SlowListener implements Listener {
+  readonly offsets: number[] = []
+  membership: Membership | undefined
+  onDelivery: (() => void) | undefined
+
+  deliver({ events }: Batch): void {
+    const end = performance.now() + 1
+    while (performance.now() < end);
+    this.offsets.push(...events.map(({ offset }) => offset))
+    this.onDelivery?.()
+  }
+}
+
+function setUp(members: number) {
+  const log = new MemoryEventLog({ budget: BUDGET, epoch: 'e', now: () => 0 })
+  const delivery = new Delivery(log)
+  const join = () => {
+    const listener = new SlowListener()
+    listener.membership = delivery.join(INTEREST, listener)
+    return listener
+  }
+  const listeners = Array.from({ length: members }, join)
+  /** Resolves when every listener has come to `offset`. */
+  const until = async (offset: number) => {
+    while (!listeners.every(({ offsets }) => offsets.includes(offset))) await nextTurn()
+  }
+  return { log, delivery, join, listeners, until }
+}
+
+describe('delivery to very many', () => {
+  it('lets everything else have its turn in between', async () => {
+    const { log, listeners, until } = setUp(200)
+    await log.append([draft('a/b', 1)])
+    let turns = 0
+    while (listeners.at(-1)?.offsets.length === 0) {
+      turns += 1
+      await nextTurn()
+    }
+    // The first slice takes a small part of the 200 ms that all of it takes.
+    assert.ok(turns > 3, `${turns} turns`)
+    await until(1)
+  })
+
+  it('gives everybody the same order when more is committed meanwhile', async () => {
+    const { log, listeners, until } = setUp(150)
+    await log.append([draft('a/b', 1)])
+    await nextTurn()
+    await log.append([draft('a/b', 2), draft('a/c', 3)])
+    await nextTurn()
+    await log.append([draft('a/b', 4)])
+    await until(4)
+    for (const { offsets } of listeners) assert.deepEqual(offsets, [1, 2, 3, 4])
+  })
+
+  it('gives nothing of before to who joins on the way, and all of it to who leaves', async () => {
+    const { log, join, listeners, until } = setUp(150)
+    await log.append([draft('a/b', 1)])
+    while (listeners[0]?.offsets.length === 0) await nextTurn()
+    await log.append([draft('a/b', 2)])
+    const [newcomer, last] = [join(), listeners.at(-1)]
+    assert.deepEqual(last?.offsets, [])
+    assert.equal(last?.membership?.isComplete, false)
+    last?.membership?.[Symbol.dispose]()
+    assert.deepEqual(last?.offsets, [1, 2])
+    await log.append([draft('a/b', 3)])
+    listeners.pop()
+    await until(3)
+    assert.deepEqual(newcomer.offsets, [3])
+    assert.deepEqual(last?.offsets, [1, 2])
+    assert.equal(listeners[0]?.membership?.isComplete, true)
+  })
+
+  it('goes on when members leave while they are served', async () => {
+    const { log, listeners, until } = setUp(100)
+    const leaving = listeners.splice(50)
+    for (const listener of leaving) {
+      listener.onDelivery = () => listener.membership?.[Symbol.dispose]()
+    }
+    await log.append([draft('a/b', 1)])
+    while (leaving.some(({ offsets }) => offsets.length === 0)) await nextTurn()
+    await log.append([draft('a/b', 2)])
+    await until(2)
+    for (const { offsets } of leaving) assert.deepEqual(offsets, [1])
+  })
+})
