@@ -6,6 +6,7 @@ import {
   toBroker,
   toNats,
 } from './load/fan-out-targets.ts'
+import { NullServer, TOGETHER } from './load/null-target.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import type { Publisher } from './load/publisher.ts'
 import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
@@ -20,12 +21,8 @@ import {
 } from './measure/report.ts'
 import { startBroker } from './servers/broker.ts'
 import { startNats } from './servers/nats.ts'
-import type { NullSender } from './servers/null-sender.ts'
 
 const PAYLOAD_BYTES = 128
-/** Events of one write of the null sender. */
-const TOGETHER = 100
-
 const SIZES = [
   { subscribers: 100, messages: 120_000 },
   { subscribers: 1000, messages: 24_000 },
@@ -40,10 +37,7 @@ export const fanOut: Line = {
     cleanup.use(broker.process)
     const nats = await startNats()
     cleanup.use(nats.process)
-    const nullSender = cleanup.use(
-      CalledProcess.start<NullSender>(new URL('./servers/null-sender.ts', import.meta.url)),
-    )
-    const nullPort = await nullSender.call('listen', undefined)
+    const nullSender = cleanup.use(await NullServer.start())
     const publisher = cleanup.use(
       CalledProcess.start<Publisher>(new URL('./load/publisher.ts', import.meta.url)),
     )
@@ -64,10 +58,7 @@ export const fanOut: Line = {
         `nats-server, payload ${eventBytes} B`,
         toNats(nats, publisher, { payloadBytes: eventBytes }),
       ],
-      [
-        `null sender, ${eventBytes} B`,
-        toNull({ pid: nullSender.pid, port: nullPort, bytes: eventBytes }, nullSender),
-      ],
+      [`null sender, ${eventBytes} B`, nullSender.toTarget(eventBytes)],
     ]
     for (const [, target] of targets) await load.run(target, warmUp)
 
@@ -86,20 +77,6 @@ export const fanOut: Line = {
 
 function roundsOf({ isQuick }: LineOptions): number {
   return isQuick ? 2 : 5
-}
-
-function toNull(
-  { pid, port, bytes }: { pid: number; port: number; bytes: number },
-  nullSender: CalledProcess<NullSender>,
-): FanOutTarget {
-  return {
-    pid,
-    subscriber: { host: '127.0.0.1', port, path: '/', headers: {}, greetings: [] },
-    prepare: async (messages) => {
-      await nullSender.call('prepare', { messages, bytes, together: TOGETHER })
-      return () => nullSender.call('send', undefined)
-    },
-  }
 }
 
 function section(

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { FanOutLoad } from './load/fan-out-load.ts'
 import { CalledProcess } from './load/process-calls.ts'
-import type { SubscriberOptions } from './load/subscriber-socket.ts'
+import type { SubscriberOptions } from './load/subscribers.ts'
 import { type Contender, interleave, type Rounds, type Run } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { residentBytes } from './measure/processor-time.ts'
@@ -39,6 +39,7 @@ async function measureBroker(load: FanOutLoad, count: number): Promise<Run> {
   const { host, port, process } = await startBroker()
   await using _ = process
   return await measure(load, process.pid, count, {
+    protocol: 'websocket',
     ...{ host, port, path: '/events/bench/**', headers: CONSUMER, greetings: [] },
   })
 }
@@ -47,6 +48,7 @@ async function measureApp(load: FanOutLoad, count: number): Promise<Run> {
   await using app = CalledProcess.start<App>(new URL('./servers/ws-app.ts', import.meta.url))
   const port = await app.call('listen', undefined)
   return await measure(load, app.pid, count, {
+    protocol: 'websocket',
     ...{ host: '127.0.0.1', port, path: '/', headers: {}, greetings: [] },
   })
 }
@@ -59,7 +61,7 @@ async function measure(
 ): Promise<Run> {
   await delay(SETTLE_MS)
   const before = residentBytes(pid)
-  await load.open(subscriber, count)
+  await load.open([subscriber], count)
   await delay(SETTLE_MS)
   const open = await load.countOpen()
   const after = residentBytes(pid)

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { downloads } from './downloads.ts'
 import { fanOut } from './fan-out.ts'
+import { fanOutGroups } from './fan-out-groups.ts'
 import { fanOutPeers } from './fan-out-peers.ts'
 import { idleMemory } from './idle-memory.ts'
 import { latency } from './latency.ts'
@@ -16,6 +17,7 @@ import { uploads } from './uploads.ts'
 
 const LINES: readonly Line[] = [
   fanOut,
+  fanOutGroups,
   fanOutPeers,
   latency,
   publishRate,

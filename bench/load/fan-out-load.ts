@@ -5,13 +5,15 @@ import { Histogram } from '../measure/percentiles.ts'
 import { processorSeconds } from '../measure/processor-time.ts'
 import type { StreamShape } from './message-counters.ts'
 import { CalledProcess } from './process-calls.ts'
-import type { SubscriberOptions } from './subscriber-socket.ts'
-import type { Received, Subscribers } from './subscribers.ts'
+import type { Received, SubscriberOptions, Subscribers } from './subscribers.ts'
 
 /** A server with subscribers and a way to make it send. */
 export interface FanOutTarget {
   readonly pid: number
-  readonly subscriber: SubscriberOptions
+  /** Taken in turn. */
+  readonly subscribers: readonly SubscriberOptions[]
+  /** Messages that are sent for each one that a subscriber is given; 1 without. */
+  readonly sentPerGiven?: number
   readonly shape?: StreamShape | undefined
   /** Makes ready to send `messages`; what it returns sends them. */
   prepare(
@@ -31,8 +33,11 @@ export interface FanOutRun extends Run {
   readonly messageBytes: number
 }
 
-/** The sequence is checked on every n-th connection: on all of them the check would be the load. */
-const CHECK_EVERY = 10
+/**
+ * The sequence is checked on every n-th connection: on all of them the check would be the load. Has no
+ * divisor in common with the number of groups, so that each of them is looked at.
+ */
+const CHECK_EVERY = 9
 
 const TIMEOUT_MS = 60_000
 
@@ -46,10 +51,13 @@ export class FanOutLoad implements AsyncDisposable {
   async run(target: FanOutTarget, size: FanOutSize): Promise<FanOutRun> {
     const { subscribers, messages, withLatency = false } = size
     const send = await target.prepare(messages)
-    await this.open(target.subscriber, subscribers)
-    const { shape } = target
+    await this.open(target.subscribers, subscribers)
+    const { shape, sentPerGiven = 1 } = target
+    const expected = messages / sentPerGiven
     const checkEvery = withLatency ? 1 : CHECK_EVERY
-    await this.#all((each) => each.call('count', { messages, checkEvery, shape, withLatency }))
+    await this.#all((each) =>
+      each.call('count', { messages: expected, checkEvery, shape, withLatency }),
+    )
     const serverBefore = processorSeconds(target.pid)
     const waiting = this.#all((each) => each.call('received', { timeoutMs: TIMEOUT_MS }))
     const publishing = send()
@@ -75,9 +83,12 @@ export class FanOutLoad implements AsyncDisposable {
     }
   }
 
-  async open(options: SubscriberOptions, subscribers: number): Promise<void> {
-    const count = subscribers / this.#processes.length
-    await this.#all((each) => each.call('open', { count, options }))
+  async open(kinds: readonly SubscriberOptions[], subscribers: number): Promise<void> {
+    const options = Array.from(
+      { length: subscribers / this.#processes.length },
+      (_, index) => kinds[index % kinds.length],
+    ).filter((each) => each !== undefined)
+    await this.#all((each) => each.call('open', options))
   }
 
   async countOpen(): Promise<number> {

@@ -13,6 +13,7 @@ import {
 import { NATS_CONNECT } from './nats-publisher.ts'
 import type { CalledProcess } from './process-calls.ts'
 import type { Publisher, PublishOptions } from './publisher.ts'
+import type { Greeting } from './subscriber-socket.ts'
 
 /** Connections that publish as fast as they are accepted: as many as the broker is fastest with. */
 export const BROKER_PUBLISHERS = 4
@@ -32,7 +33,7 @@ export interface PublishSize {
 const TOPIC = 'bench/fan-out'
 const SUBJECT = 'bench.fan-out'
 
-type PublisherProcess = CalledProcess<Publisher>
+export type PublisherProcess = CalledProcess<Publisher>
 
 export function toBroker(
   { host, port, process }: RunningBroker,
@@ -43,7 +44,16 @@ export function toBroker(
   const target = { protocol: 'http', path: `/events/${TOPIC}`, headers: PRODUCER, batch } as const
   return {
     pid: process.pid,
-    subscriber: { host, port, path: '/events/bench/**', headers: CONSUMER, greetings: [] },
+    subscribers: [
+      {
+        protocol: 'websocket',
+        host,
+        port,
+        path: '/events/bench/**',
+        headers: CONSUMER,
+        greetings: [],
+      },
+    ],
     prepare: preparing(publisher, { host, port, target, publishers: BROKER_PUBLISHERS }, size),
   }
 }
@@ -59,7 +69,9 @@ export function toNats(
   const target = { protocol: 'nats', subject: SUBJECT } as const
   return {
     pid: process.pid,
-    subscriber: { host, port: websocketPort, path: '/', headers: {}, greetings },
+    subscribers: [
+      { protocol: 'websocket', host, port: websocketPort, path: '/', headers: {}, greetings },
+    ],
     shape: {
       first: 'M'.charCodeAt(0),
       messageBytes: head.length + size.payloadBytes + 2,
@@ -81,17 +93,20 @@ export function toMosquitto(
   const target = { protocol: 'mqtt', topic: TOPIC } as const
   return {
     pid: process.pid,
-    subscriber: {
-      host,
-      port: websocketPort,
-      path: '/mqtt',
-      headers: { 'Sec-WebSocket-Protocol': 'mqtt' },
-      greetings: [
-        // Without an id the broker gives each its own.
-        { opcode: 2, payload: mqttConnect(''), awaited: MQTT_CONNACK },
-        { opcode: 2, payload: mqttSubscribe('bench/#'), awaited: MQTT_SUBACK },
-      ],
-    },
+    subscribers: [
+      {
+        protocol: 'websocket',
+        host,
+        port: websocketPort,
+        path: '/mqtt',
+        headers: { 'Sec-WebSocket-Protocol': 'mqtt' },
+        greetings: [
+          // Without an id the broker gives each its own.
+          { opcode: 2, payload: mqttConnect(''), awaited: MQTT_CONNACK },
+          { opcode: 2, payload: mqttSubscribe('bench/#'), awaited: MQTT_SUBACK },
+        ],
+      },
+    ],
     shape: {
       first: MQTT_PUBLISH,
       messageBytes: mqttPublish(TOPIC, 'x'.repeat(size.payloadBytes)).length,
@@ -107,11 +122,7 @@ export function toMosquitto(
 
 /** A Node program of the bench that takes NDJSON and sends each line to everybody. */
 export function toApp(
-  {
-    pid,
-    port,
-    greetings,
-  }: { pid: number; port: number; greetings: FanOutTarget['subscriber']['greetings'] },
+  { pid, port, greetings }: { pid: number; port: number; greetings: readonly Greeting[] },
   publisher: PublisherProcess,
   size: PublishSize,
 ): FanOutTarget {
@@ -120,12 +131,12 @@ export function toApp(
   const target = { protocol: 'http', path: '/', headers: {}, batch: BATCH } as const
   return {
     pid,
-    subscriber: { host, port, path, headers: {}, greetings },
+    subscribers: [{ protocol: 'websocket', host, port, path, headers: {}, greetings }],
     prepare: preparing(publisher, { host, port, target, publishers: PEER_PUBLISHERS }, size),
   }
 }
 
-function preparing(
+export function preparing(
   publisher: PublisherProcess,
   where: Pick<PublishOptions, 'host' | 'port' | 'target' | 'publishers'>,
   { payloadBytes, perSecond }: PublishSize,

@@ -1,5 +1,6 @@
 import { Agent, type RequestOptions, request } from 'node:http'
 import type { PublisherConnection } from './publisher.ts'
+import { digitsOf } from './topic-groups.ts'
 
 export interface HttpPublisherOptions {
   readonly host: string
@@ -8,6 +9,8 @@ export interface HttpPublisherOptions {
   readonly headers: Readonly<Record<string, string>>
   /** Lines of one request. */
   readonly batch: number
+  /** Each line is an event with the topic of its number. */
+  readonly isGrouped?: boolean
 }
 
 /** POST of NDJSON over one connection, each request when the one before it was acknowledged. */
@@ -15,18 +18,21 @@ export class HttpPublisher implements PublisherConnection {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
   readonly #options: RequestOptions
   readonly #batch: number
+  readonly #isGrouped: boolean
 
-  constructor({ host, port, path, headers, batch }: HttpPublisherOptions) {
+  constructor({ host, port, path, headers, batch, isGrouped = false }: HttpPublisherOptions) {
     const type = { 'content-type': 'application/x-ndjson' }
     const agent = this.#agent
     this.#options = { host, port, path, agent, method: 'POST', headers: { ...headers, ...type } }
     this.#batch = batch
+    this.#isGrouped = isGrouped
   }
 
   pack(payloads: readonly string[]): readonly Buffer[] {
     const bodies: Buffer[] = []
-    for (let at = 0; at < payloads.length; at += this.#batch) {
-      bodies.push(Buffer.from(`${payloads.slice(at, at + this.#batch).join('\n')}\n`))
+    const lines = this.#isGrouped ? payloads.map(eventOf) : payloads
+    for (let at = 0; at < lines.length; at += this.#batch) {
+      bodies.push(Buffer.from(`${lines.slice(at, at + this.#batch).join('\n')}\n`))
     }
     return bodies
   }
@@ -50,4 +56,9 @@ export class HttpPublisher implements PublisherConnection {
   async finish(): Promise<void> {
     this.#agent.destroy()
   }
+}
+
+function eventOf(data: string, number: number): string {
+  const topic = `bench/${digitsOf(number).join('/')}`
+  return `{"specversion":"1.0","type":"message","topic":"${topic}","data":${data}}`
 }

@@ -1,4 +1,5 @@
 import { SocketPublisher } from './socket-publisher.ts'
+import { digitsOf } from './topic-groups.ts'
 
 export const NATS_CONNECT = 'CONNECT {"verbose":false,"pedantic":false}\r\n'
 
@@ -7,11 +8,14 @@ export function openNatsPublisher(options: {
   readonly host: string
   readonly port: number
   readonly subject: string
+  readonly isGrouped?: boolean
 }): Promise<SocketPublisher> {
-  const { host, port, subject } = options
+  const { host, port, subject, isGrouped } = options
+  const subjectOf = (number: number) =>
+    isGrouped ? [subject, ...digitsOf(number)].join('.') : subject
   const address = { host, port, hello: `${NATS_CONNECT}PING\r\n`, welcome: 'PONG' }
   return SocketPublisher.open(address, {
-    wrap: (payload) => `PUB ${subject} ${payload.length}\r\n${payload}\r\n`,
+    wrap: (payload, number) => `PUB ${subjectOf(number)} ${payload.length}\r\n${payload}\r\n`,
     ping: 'PING\r\n',
     pong: 'PONG',
   })

@@ -28,8 +28,15 @@ export type PublishTarget =
       readonly headers: Readonly<Record<string, string>>
       /** Lines of NDJSON in one request; the next is sent when it is acknowledged. */
       readonly batch: number
+      /** Each message goes to the topic of its number; the path is without one. */
+      readonly isGrouped?: boolean
     }
-  | { readonly protocol: 'nats'; readonly subject: string }
+  | {
+      readonly protocol: 'nats'
+      readonly subject: string
+      /** The subject is the beginning of that of each message. */
+      readonly isGrouped?: boolean
+    }
   | { readonly protocol: 'mqtt'; readonly topic: string }
 
 /** A connection that publishes. */

@@ -1,17 +1,27 @@
 import { clockMs } from '../measure/clock.ts'
 import type { Histogram } from '../measure/percentiles.ts'
 import { MARKER, numberAt, publisherAt, sentMsAt } from './payload.ts'
+import { numberInGroup, type TopicGroup } from './topic-groups.ts'
+
+export interface SequenceCheckOptions {
+  /** Takes the time from sending to reading of each payload. */
+  readonly latencies?: Histogram | undefined
+  /** Only what is sent to this group is expected. */
+  readonly group?: TopicGroup | undefined
+}
 
 /** Whether every publisher's payloads come whole, each once, in order. */
 export class SequenceCheck {
-  readonly #next: number[] = []
+  /** By publisher, how many have come. */
+  readonly #counts: number[] = []
+  readonly #group: TopicGroup | undefined
   readonly #latencies: Histogram | undefined
   #markerAt = 0
   #fault: string | undefined
 
-  /** @param latencies - takes the time from sending to reading of each payload */
-  constructor(latencies?: Histogram) {
+  constructor({ latencies, group }: SequenceCheckOptions = {}) {
     this.#latencies = latencies
+    this.#group = group
   }
 
   get fault(): string | undefined {
@@ -27,10 +37,11 @@ export class SequenceCheck {
     }
     const publisher = publisherAt(bytes, at)
     const number = numberAt(bytes, at)
-    const expected = this.#next[publisher] ?? 0
+    const count = this.#counts[publisher] ?? 0
+    const expected = this.#group === undefined ? count : numberInGroup(this.#group, count)
     if (number !== expected)
       this.#fault ??= `got ${number} of publisher ${publisher}, not ${expected}`
-    this.#next[publisher] = number + 1
+    this.#counts[publisher] = count + 1
     this.#latencies?.add(clockMs() - sentMsAt(bytes, at))
   }
 

@@ -3,8 +3,8 @@ import { connect, type Socket } from 'node:net'
 import type { PublisherConnection } from './publisher.ts'
 
 export interface SocketPublisherOptions {
-  /** The message of one payload. */
-  readonly wrap: (payload: string) => string
+  /** The message of one payload; `number` counts from 0. */
+  readonly wrap: (payload: string, number: number) => string
   /** A question that the server answers when it has taken everything before it. */
   readonly ping: string
   /** What the answer to `ping` holds. */
@@ -38,8 +38,8 @@ export class SocketPublisher implements PublisherConnection {
   pack(payloads: readonly string[]): readonly Buffer[] {
     const writes: Buffer[] = []
     let text = ''
-    for (const payload of payloads) {
-      text += this.#options.wrap(payload)
+    for (const [number, payload] of payloads.entries()) {
+      text += this.#options.wrap(payload, number)
       if (text.length < WRITE_BYTES) continue
       writes.push(Buffer.from(text, 'latin1'))
       text = ''

@@ -2,9 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { clientFrame, FrameReader } from './frame-reader.ts'
 import type { MessageCounter } from './message-counters.ts'
+import type { Subscriber } from './subscribers.ts'
+import type { TopicGroup } from './topic-groups.ts'
 
 /** How a subscriber makes itself known after the handshake. */
-export interface SubscriberOptions {
+export interface SubscriberSocketOptions {
+  readonly protocol: 'websocket'
   readonly host: string
   readonly port: number
   /** Of the handshake: `/events/bench/**`. */
@@ -12,6 +15,8 @@ export interface SubscriberOptions {
   readonly headers: Readonly<Record<string, string>>
   /** Frames sent after the handshake, one by one after what was awaited. */
   readonly greetings: readonly Greeting[]
+  /** Which of the messages come to it; undefined for all. */
+  readonly group?: TopicGroup | undefined
 }
 
 export interface Greeting {
@@ -28,8 +33,8 @@ const OPCODE_PONG = 10
 const READ_BUFFER = Buffer.alloc(256 * 1024)
 
 /** A WebSocket of plain TCP, as cheap to read as can be, so that the server is what is measured. */
-export class SubscriberSocket {
-  readonly #options: SubscriberOptions
+export class SubscriberSocket implements Subscriber {
+  readonly #options: SubscriberSocketOptions
   readonly #changed: () => void
   readonly #reader = new FrameReader(
     (bytes, start, end, isLast) => this.#take(bytes, start, end, isLast),
@@ -42,7 +47,7 @@ export class SubscriberSocket {
   #isClosed = false
 
   /** @param changed - called after each read */
-  constructor(options: SubscriberOptions, changed: (socket: SubscriberSocket) => void) {
+  constructor(options: SubscriberSocketOptions, changed: (subscriber: Subscriber) => void) {
     this.#options = options
     this.#changed = () => changed(this)
   }
@@ -90,6 +95,15 @@ export class SubscriberSocket {
   /** From now on what comes is counted. */
   count(counter: MessageCounter): void {
     this.#counter = counter
+  }
+
+  /** Reads nothing until `thaw`: what is sent piles up on the way. */
+  freeze(): void {
+    this.#socket?.pause()
+  }
+
+  thaw(): void {
+    this.#socket?.resume()
   }
 
   close(): void {

@@ -2,10 +2,28 @@
 import { clockMs } from '../measure/clock.ts'
 import { BusyMeter, type LoadReport } from '../measure/load-report.ts'
 import { Histogram } from '../measure/percentiles.ts'
-import { FrameCounter, StreamCounter, type StreamShape } from './message-counters.ts'
+import {
+  FrameCounter,
+  type MessageCounter,
+  StreamCounter,
+  type StreamShape,
+} from './message-counters.ts'
 import { answerCalls } from './process-calls.ts'
 import { SequenceCheck } from './sequence-check.ts'
-import { type SubscriberOptions, SubscriberSocket } from './subscriber-socket.ts'
+import { SubscriberSocket, type SubscriberSocketOptions } from './subscriber-socket.ts'
+import type { TopicGroup } from './topic-groups.ts'
+import { ZmqSubscriber, type ZmqSubscriberOptions } from './zmq-subscriber.ts'
+
+export type SubscriberOptions = SubscriberSocketOptions | ZmqSubscriberOptions
+
+export interface Subscriber {
+  readonly counter: MessageCounter | undefined
+  readonly isClosed: boolean
+  open(): Promise<void>
+  /** From now on what comes is counted. */
+  count(counter: MessageCounter): void
+  close(): void
+}
 
 export interface CountOptions {
   /** Messages that each subscriber is to be given. */
@@ -30,19 +48,22 @@ export interface Received extends LoadReport {
 /** Subscribers that open at once: more would overflow the backlog of the server. */
 const OPENING_AT_ONCE = 50
 
-let subscribers: SubscriberSocket[] = []
+let subscribers: Subscriber[] = []
+let groups: (TopicGroup | undefined)[] = []
 let checks: SequenceCheck[] = []
 let latencies: Histogram | undefined
 let expected = 0
-let unfinished = new Set<SubscriberSocket>()
+let unfinished = new Set<Subscriber>()
 let startedMs = 0
 let busy = new BusyMeter()
 let finish: ((received: Received) => void) | undefined
 
 const api = {
-  async open({ count, options }: { count: number; options: SubscriberOptions }): Promise<void> {
-    subscribers = Array.from({ length: count }, () => new SubscriberSocket(options, changed))
-    for (let at = 0; at < count; at += OPENING_AT_ONCE) {
+  /** Opens one for each of `options`. */
+  async open(options: readonly SubscriberOptions[]): Promise<void> {
+    subscribers = options.map(create)
+    groups = options.map((each) => (each.protocol === 'websocket' ? each.group : undefined))
+    for (let at = 0; at < subscribers.length; at += OPENING_AT_ONCE) {
       await Promise.all(subscribers.slice(at, at + OPENING_AT_ONCE).map((each) => each.open()))
     }
   },
@@ -54,7 +75,8 @@ const api = {
     expected = messages
     unfinished = new Set(subscribers)
     for (const [index, subscriber] of subscribers.entries()) {
-      const check = index % checkEvery === 0 ? new SequenceCheck(latencies) : undefined
+      const isChecked = index % checkEvery === 0
+      const check = isChecked ? new SequenceCheck({ latencies, group: groups[index] }) : undefined
       if (check !== undefined) checks.push(check)
       subscriber.count(
         shape === undefined ? new FrameCounter(check) : new StreamCounter(shape, check),
@@ -93,7 +115,13 @@ export type Subscribers = typeof api
 
 answerCalls(api)
 
-function changed(subscriber: SubscriberSocket): void {
+function create(options: SubscriberOptions): Subscriber {
+  return options.protocol === 'zmq'
+    ? new ZmqSubscriber(options, changed)
+    : new SubscriberSocket(options, changed)
+}
+
+function changed(subscriber: Subscriber): void {
   const count = subscriber.counter?.count ?? 0
   if (count > expected) finish?.(outcome('a subscriber got more than was sent'))
   if (subscriber.isClosed && unfinished.has(subscriber))
