@@ -16,7 +16,13 @@ export interface Contender {
   run(): Promise<Run>
 }
 
-/** All runs of one contender. Without one that counts there are no figures. */
+/** A contender that cannot be had here; its row says so. */
+export interface Absent {
+  readonly name: string
+  readonly run?: undefined
+}
+
+/** All runs of one contender: none of an absent one. Without one that counts there are no figures. */
 export interface Rounds {
   readonly name: string
   readonly figures: Readonly<Record<string, Spread>>
@@ -24,6 +30,7 @@ export interface Rounds {
   readonly ratios: Readonly<Record<string, Spread>>
   readonly voids: readonly string[]
   readonly count: number
+  readonly runs: readonly Run[]
 }
 
 /**
@@ -31,14 +38,15 @@ export interface Rounds {
  * compares them round by round.
  */
 export async function interleave(
-  contenders: readonly Contender[],
+  contenders: readonly (Contender | Absent)[],
   rounds: number,
   tell: (line: string) => void,
 ): Promise<readonly Rounds[]> {
   const table: Run[][] = contenders.map(() => [])
   for (let round = 0; round < rounds; round += 1) {
     for (const [index, contender] of contenders.entries()) {
-      const run = await contender.run()
+      const run = await contender.run?.()
+      if (run === undefined) continue
       table[index]?.push(run)
       tell(`${round + 1}/${rounds} ${contender.name}: ${describe(run)}`)
     }
@@ -51,11 +59,6 @@ export async function interleave(
 
 function summary(name: string, runs: readonly Run[], first: readonly Run[]): Rounds {
   const valid = runs.filter((run) => voidReason(run) === undefined)
-  const pairs = runs.flatMap((run, round) => {
-    const base = first[round]
-    const isPair = base !== undefined && !voidReason(base) && !voidReason(run)
-    return isPair ? [{ base, run }] : []
-  })
   const names = Object.keys(valid[0]?.figures ?? {})
   const spreads = (values: (figure: string) => readonly number[]) =>
     Object.fromEntries(
@@ -67,12 +70,25 @@ function summary(name: string, runs: readonly Run[], first: readonly Run[]): Rou
   return {
     name,
     figures: spreads((figure) => valid.map((run) => figureOf(run, figure))),
-    ratios: spreads((figure) =>
-      pairs.map(({ base, run }) => figureOf(base, figure) / figureOf(run, figure)),
-    ),
+    ratios: spreads((figure) => ratios(first, runs, figure)),
     voids: runs.flatMap((run) => voidReason(run) ?? []),
     count: runs.length,
+    runs,
   }
+}
+
+/** Of a figure of `base` to that of `other`, round by round; undefined when no round counts for both. */
+export function ratioBetween(base: Rounds, other: Rounds, figure: string): Spread | undefined {
+  const list = ratios(base.runs, other.runs, figure)
+  return list.length === 0 ? undefined : spreadOf(list)
+}
+
+function ratios(bases: readonly Run[], others: readonly Run[], figure: string): readonly number[] {
+  return others.flatMap((run, round) => {
+    const base = bases[round]
+    const isPair = base !== undefined && !voidReason(base) && !voidReason(run)
+    return isPair ? [figureOf(base, figure) / figureOf(run, figure)] : []
+  })
 }
 
 function figureOf({ figures }: Run, name: string): number {

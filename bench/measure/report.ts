@@ -42,12 +42,12 @@ export function formatCount(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(2)
 }
 
-/** The median, and in parentheses what the runs lie between; `void` when none counts. */
+/** The median, and in parentheses what the runs lie between; `-` when none counts. */
 export function formatSpread(
   spread: Spread | undefined,
   format: (value: number) => string = formatCount,
 ): string {
-  if (spread === undefined) return 'void'
+  if (spread === undefined) return '-'
   return `${format(spread.median)} (${format(spread.least)} to ${format(spread.most)})`
 }
 
@@ -55,18 +55,19 @@ export function formatMedian(
   spread: Spread | undefined,
   format: (value: number) => string = formatCount,
 ): string {
-  return spread === undefined ? 'void' : format(spread.median)
+  return spread === undefined ? '-' : format(spread.median)
 }
 
 /** Of the broker's figure to the one of this row; empty in the broker's own. */
 export function formatRatio({ ratios, voids, count }: Rounds, figure: string): string {
   const ratio = ratios[figure]
-  if (ratio === undefined) return voids.length === count ? 'void' : ''
+  if (ratio === undefined) return voids.length === count ? '-' : ''
   return formatSpread(ratio, (value) => value.toFixed(2))
 }
 
 /** How many of the runs count; which do not, and why, is said once. */
 export function formatValidity({ voids, count }: Rounds): string {
+  if (count === 0) return 'not available'
   if (voids.length === 0) return `${count} of ${count}`
   const reasons = [...new Set(voids.map((reason) => reason.replaceAll(/\d[\d.]*/g, 'n')))]
   return `${count - voids.length} of ${count}: ${reasons.join('; ')}`

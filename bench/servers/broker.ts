@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort } from './ports.ts'
 import { ServerProcess, serverDirectory } from './server-process.ts'
 
 export const BROKER_COMMAND = fileURLToPath(new URL('../../bin/broker.js', import.meta.url))
@@ -39,13 +41,15 @@ const USERS = `<?xml version="1.0" encoding="UTF-8"?>
 </broker-users>
 `
 
-const ANY_PORT = 'tcp://127.0.0.1:0'
-
 export interface RunningBroker {
   readonly process: ServerProcess
   readonly host: string
   /** 0 on a unix socket. */
   readonly port: number
+  /** Of XPUB, which tells the events of the bench to its consumer. */
+  readonly zmqSubscribePort: number
+  /** Of ROUTER. */
+  readonly zmqSessionPort: number
   /** The settings that it was started with, but for its ZeroMQ endpoints. */
   readonly flags: readonly string[]
 }
@@ -65,7 +69,11 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
     ...['--listen', listen, '--data', join(directory, 'data'), '--users', users],
     ...(options.flags ?? []),
   ]
-  const zmq = ['--zmq-subscribe', ANY_PORT, '--zmq-session', ANY_PORT]
+  const [zmqSubscribePort, zmqSessionPort] = [await freePort(), await freePort()]
+  const zmq = [
+    ...['--zmq-subscribe', `tcp://127.0.0.1:${zmqSubscribePort}?filter=bench/**`],
+    ...['--zmq-session', `tcp://127.0.0.1:${zmqSessionPort}`],
+  ]
   const command = [...COMMAND_FLAGS, ...nodeFlags(), BROKER_COMMAND, 'serve', ...flags, ...zmq]
   const process = await ServerProcess.start(directory, globalThis.process.execPath, command)
   const port = await process.ready(async () => {
@@ -74,7 +82,14 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
     if (address === undefined) return undefined
     return options.isUnixSocket ? 0 : Number(address)
   })
-  return { process, host: '127.0.0.1', port, flags }
+  return { process, host: '127.0.0.1', port, zmqSubscribePort, zmqSessionPort, flags }
+}
+
+/** Undefined when this version has no more processes. */
+export async function startBrokerWithWorkers(workers: number): Promise<RunningBroker | undefined> {
+  const flags = ['--workers', String(workers)]
+  const { status } = spawnSync(process.execPath, [BROKER_COMMAND, 'config', ...flags])
+  return status === 0 ? await startBroker({ flags }) : undefined
 }
 
 /** For a look inside the broker: `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/profile"`. */
