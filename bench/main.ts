@@ -14,6 +14,7 @@ import { type Facts, mergePage } from './measure/page.ts'
 import { markdownSection } from './measure/report.ts'
 import { publishRate } from './publish-rate.ts'
 import { uploads } from './uploads.ts'
+import { zmqSubscribe } from './zmq-subscribe.ts'
 
 const LINES: readonly Line[] = [
   fanOut,
@@ -21,6 +22,7 @@ const LINES: readonly Line[] = [
   fanOutPeers,
   latency,
   publishRate,
+  zmqSubscribe,
   idleMemory,
   downloads,
   uploads,
@@ -75,7 +77,10 @@ function environment(): Facts {
   return [
     ...machineFacts(),
     ['Node', process.version],
-    ['Fastify, ws, Socket.IO', ['fastify', 'ws', 'socket.io'].map(packageVersion).join(', ')],
+    [
+      'Fastify, ws, Socket.IO, zeromq',
+      ['fastify', 'ws', 'socket.io', 'zeromq'].map(packageVersion).join(', '),
+    ],
     ['nats-server', versionOf('nats-server', ['--version'])],
     ['Mosquitto', versionOf('mosquitto', ['-h'])],
     ['Nginx', versionOf('nginx', ['-v'])],

@@ -28,9 +28,11 @@ export interface PublishSize {
   readonly payloadBytes: number
   /** Of a paced publisher; as fast as accepted without. */
   readonly perSecond?: number
+  /** Lines of one NDJSON request in the place of `BATCH`. */
+  readonly batch?: number
 }
 
-const TOPIC = 'bench/fan-out'
+export const TOPIC = 'bench/fan-out'
 const SUBJECT = 'bench.fan-out'
 
 export type PublisherProcess = CalledProcess<Publisher>
@@ -40,7 +42,7 @@ export function toBroker(
   publisher: PublisherProcess,
   size: PublishSize,
 ): FanOutTarget {
-  const batch = size.perSecond === undefined ? BATCH : 1
+  const batch = size.perSecond === undefined ? (size.batch ?? BATCH) : 1
   const target = { protocol: 'http', path: `/events/${TOPIC}`, headers: PRODUCER, batch } as const
   return {
     pid: process.pid,

@@ -86,12 +86,17 @@ const api = {
     busy = new BusyMeter()
   },
 
-  /** Resolves when every subscriber has been given all, or after `timeoutMs`. */
-  received({ timeoutMs }: { timeoutMs: number }): Promise<Received> {
+  /** Resolves when every subscriber has been given all, or nothing has come for `patienceMs`. */
+  received({ patienceMs }: { patienceMs: number }): Promise<Received> {
     const { promise, resolve } = Promise.withResolvers<Received>()
-    const timer = setTimeout(() => finish?.(outcome('not all came in time')), timeoutMs)
+    let before = -1
+    const timer = setInterval(() => {
+      const now = given()
+      if (now === before) finish?.(outcome(`${subscribers.length * expected - now} did not come`))
+      before = now
+    }, patienceMs)
     finish = (received) => {
-      clearTimeout(timer)
+      clearInterval(timer)
       finish = undefined
       resolve(received)
     }
@@ -130,13 +135,18 @@ function changed(subscriber: Subscriber): void {
   finish?.(outcome(undefined))
 }
 
+/** Messages of all subscribers. */
+function given(): number {
+  return subscribers.reduce((sum, { counter }) => sum + (counter?.count ?? 0), 0)
+}
+
 function outcome(fault: string | undefined): Received {
   const counters = subscribers.flatMap(({ counter }) => counter ?? [])
   return {
     startedMs,
     endedMs: clockMs(),
     busySeconds: busy.seconds,
-    messages: counters.reduce((sum, { count }) => sum + count, 0),
+    messages: given(),
     bytes: counters.reduce((sum, { bytes }) => sum + bytes, 0),
     fault: fault ?? checks.find((check) => check.fault !== undefined)?.fault,
     latencies: latencies?.counts,

@@ -53,6 +53,8 @@ export class ZmtpConnection {
     connection.#reader.onCommand = (name, body) => {
       if (name === 'WELCOME') socket.write(command('INITIATE', metadata))
       if (name === 'READY') resolve()
+      // Who does not answer is cut off. The first two bytes of a PING say how long the sender is patient.
+      if (name === 'PING') socket.write(command('PONG', body.subarray(2)))
       if (name === 'ERROR') reject(new Error(`refused: ${body.toString()}`))
     }
     socket.on('data', (chunk: Buffer) => {

@@ -15,6 +15,9 @@ const COMMAND_FLAGS = ['--max-semi-space-size=8']
 export const PRODUCER_TOKEN = 'dbk_producer-of-the-bench-0000000000000000'
 export const CONSUMER_TOKEN = 'dbk_consumer-of-the-bench-0000000000000000'
 
+/** What PLAIN takes with the token. */
+export const CONSUMER_NAME = 'consumer'
+
 export const PRODUCER: Readonly<Record<string, string>> = {
   authorization: `Bearer ${PRODUCER_TOKEN}`,
 }
@@ -37,7 +40,7 @@ const USERS = `<?xml version="1.0" encoding="UTF-8"?>
   </role>
   <user name="admin" roles="administrator"/>
   <user name="producer" roles="producer"><token id="producer-1" sha256="${sha256(PRODUCER_TOKEN)}"/></user>
-  <user name="consumer" roles="consumer"><token id="consumer-1" sha256="${sha256(CONSUMER_TOKEN)}"/></user>
+  <user name="${CONSUMER_NAME}" roles="consumer"><token id="consumer-1" sha256="${sha256(CONSUMER_TOKEN)}"/></user>
 </broker-users>
 `
 
