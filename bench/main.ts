@@ -14,6 +14,7 @@ import { type Facts, mergePage } from './measure/page.ts'
 import { markdownSection } from './measure/report.ts'
 import { publishRate } from './publish-rate.ts'
 import { uploads } from './uploads.ts'
+import { zmqPublish } from './zmq-publish.ts'
 import { zmqSubscribe } from './zmq-subscribe.ts'
 
 const LINES: readonly Line[] = [
@@ -22,6 +23,7 @@ const LINES: readonly Line[] = [
   fanOutPeers,
   latency,
   publishRate,
+  zmqPublish,
   zmqSubscribe,
   idleMemory,
   downloads,

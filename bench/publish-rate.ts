@@ -12,7 +12,7 @@ import {
   formatValidity,
   type Section,
 } from './measure/report.ts'
-import { CONSUMER, PRODUCER, startBroker } from './servers/broker.ts'
+import { headOf, PRODUCER, startBroker } from './servers/broker.ts'
 import type { App } from './servers/ws-app.ts'
 
 const PAYLOAD_BYTES = 128
@@ -57,7 +57,7 @@ export const publishRate: Line = {
         name: 'broker',
         pid: broker.process.pid,
         port: broker.port,
-        taken: () => headOf(broker.port),
+        taken: () => headOf(broker),
       },
       {
         name: 'bare Fastify',
@@ -111,14 +111,6 @@ async function measure(server: Server, form: Form, seconds: number): Promise<Run
     generatorCores: report.generatorCores,
     fault: taken < events ? `${taken} events in the log for ${events} acknowledged` : report.fault,
   }
-}
-
-/** The offset that the log of the broker has come to. */
-async function headOf(port: number): Promise<number> {
-  const url = `http://127.0.0.1:${port}/events/bench/**?since=latest`
-  const answer = await fetch(url, { headers: CONSUMER })
-  const { position } = (await answer.json()) as { readonly position: string }
-  return Number(position.split(':')[1])
 }
 
 function section(results: readonly (readonly [Form, readonly Rounds[]])[]): Section {

@@ -95,6 +95,14 @@ export async function startBrokerWithWorkers(workers: number): Promise<RunningBr
   return status === 0 ? await startBroker({ flags }) : undefined
 }
 
+/** The offset that the log of the broker has come to. */
+export async function headOf({ port }: RunningBroker): Promise<number> {
+  const url = `http://127.0.0.1:${port}/events/bench/**?since=latest`
+  const answer = await fetch(url, { headers: CONSUMER })
+  const { position } = (await answer.json()) as { readonly position: string }
+  return Number(position.split(':')[1])
+}
+
 /** For a look inside the broker: `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/profile"`. */
 function nodeFlags(): readonly string[] {
   return (globalThis.process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter(Boolean)
