@@ -6,6 +6,7 @@ import { downloads } from './downloads.ts'
 import { fanOut } from './fan-out.ts'
 import { fanOutGroups } from './fan-out-groups.ts'
 import { fanOutPeers } from './fan-out-peers.ts'
+import { frozen } from './frozen.ts'
 import { idleMemory } from './idle-memory.ts'
 import { latency } from './latency.ts'
 import type { Line } from './measure/line.ts'
@@ -22,6 +23,7 @@ const LINES: readonly Line[] = [
   fanOutGroups,
   fanOutPeers,
   latency,
+  frozen,
   publishRate,
   zmqPublish,
   zmqSubscribe,

@@ -26,6 +26,8 @@ export interface FanOutSize {
   readonly messages: number
   /** Measures also how long each message takes, on every connection. */
   readonly withLatency?: boolean
+  /** Subscribers that read nothing until all others have everything; then they must get it too. */
+  readonly frozen?: number
 }
 
 export interface FanOutRun extends Run {
@@ -51,20 +53,21 @@ export class FanOutLoad implements AsyncDisposable {
   /** Subscribes, sends, waits until everything has come to everybody, and leaves. */
   async run(target: FanOutTarget, size: FanOutSize): Promise<FanOutRun> {
     const { subscribers, messages, withLatency = false } = size
+    const frozen = (size.frozen ?? 0) / this.#processes.length
     const send = await target.prepare(messages)
     await this.open(target.subscribers, subscribers)
     const { shape, sentPerGiven = 1 } = target
     const expected = messages / sentPerGiven
     const checkEvery = withLatency ? 1 : CHECK_EVERY
-    await this.#all((each) =>
-      each.call('count', { messages: expected, checkEvery, shape, withLatency }),
-    )
+    const count = { messages: expected, checkEvery, shape, withLatency, frozen }
+    await this.#all((each) => each.call('count', count))
     const serverBefore = processorSeconds(target.pid)
     const waiting = this.#all((each) => each.call('received', { patienceMs: PATIENCE_MS }))
     const publishing = send()
     const received = await waiting
     const sent = await publishing
     const serverSeconds = processorSeconds(target.pid) - serverBefore
+    const thawed = await this.#all((each) => each.call('thaw', { patienceMs: PATIENCE_MS }))
     await this.close()
 
     const seconds = (Math.max(...received.map(({ endedMs }) => endedMs)) - sent.startedMs) / 1000
@@ -79,7 +82,7 @@ export class FanOutLoad implements AsyncDisposable {
         ...latencyFigures(received),
       },
       generatorCores: busiestCores([...received, loadOf(sent)], seconds),
-      fault: received.find(({ fault }) => fault !== undefined)?.fault,
+      fault: [...received.map(({ fault }) => fault), ...thawed].find((each) => each !== undefined),
       messageBytes: bytes / delivered,
     }
   }

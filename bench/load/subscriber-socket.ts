@@ -97,7 +97,6 @@ export class SubscriberSocket implements Subscriber {
     this.#counter = counter
   }
 
-  /** Reads nothing until `thaw`: what is sent piles up on the way. */
   freeze(): void {
     this.#socket?.pause()
   }

@@ -23,6 +23,9 @@ export interface Subscriber {
   /** From now on what comes is counted. */
   count(counter: MessageCounter): void
   close(): void
+  /** Reads nothing until `thaw`. */
+  freeze?(): void
+  thaw?(): void
 }
 
 export interface CountOptions {
@@ -33,6 +36,8 @@ export interface CountOptions {
   /** Undefined: a message is a WebSocket message. */
   readonly shape?: StreamShape | undefined
   readonly withLatency?: boolean
+  /** The first so many read nothing until `thaw`, and are not waited for until then. */
+  readonly frozen?: number
 }
 
 export interface Received extends LoadReport {
@@ -53,6 +58,7 @@ let groups: (TopicGroup | undefined)[] = []
 let checks: SequenceCheck[] = []
 let latencies: Histogram | undefined
 let expected = 0
+let frozenSubscribers: readonly Subscriber[] = []
 let unfinished = new Set<Subscriber>()
 let startedMs = 0
 let busy = new BusyMeter()
@@ -69,14 +75,18 @@ const api = {
   },
 
   /** Counts from here on; `received` tells the outcome. */
-  count({ messages, checkEvery, shape, withLatency = false }: CountOptions): void {
+  count({ messages, checkEvery, shape, withLatency = false, frozen = 0 }: CountOptions): void {
     checks = []
     latencies = withLatency ? new Histogram() : undefined
     expected = messages
-    unfinished = new Set(subscribers)
+    frozenSubscribers = subscribers.slice(0, frozen)
+    unfinished = new Set(subscribers.slice(frozen))
+    for (const subscriber of frozenSubscribers) subscriber.freeze?.()
     for (const [index, subscriber] of subscribers.entries()) {
       const isChecked = index % checkEvery === 0
-      const check = isChecked ? new SequenceCheck({ latencies, group: groups[index] }) : undefined
+      const measured = index < frozen ? undefined : latencies
+      const options = { latencies: measured, group: groups[index] }
+      const check = isChecked ? new SequenceCheck(options) : undefined
       if (check !== undefined) checks.push(check)
       subscriber.count(
         shape === undefined ? new FrameCounter(check) : new StreamCounter(shape, check),
@@ -104,6 +114,14 @@ const api = {
     return promise
   },
 
+  /** As `received`, of those that were frozen: their fault when they are not given all after all. */
+  async thaw(patience: { patienceMs: number }): Promise<string | undefined> {
+    unfinished = new Set(frozenSubscribers)
+    for (const subscriber of frozenSubscribers) subscriber.thaw?.()
+    const { fault } = await api.received(patience)
+    return fault
+  },
+
   countOpen(_: undefined): number {
     return subscribers.filter(({ isClosed }) => !isClosed).length
   },
@@ -111,6 +129,7 @@ const api = {
   close(_: undefined): void {
     for (const subscriber of subscribers) subscriber.close()
     subscribers = []
+    frozenSubscribers = []
     unfinished = new Set()
   },
 }

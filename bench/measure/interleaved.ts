@@ -13,13 +13,8 @@ export interface Run {
 
 export interface Contender {
   readonly name: string
-  run(): Promise<Run>
-}
-
-/** A contender that cannot be had here; its row says so. */
-export interface Absent {
-  readonly name: string
-  readonly run?: undefined
+  /** Undefined when the contender cannot be had here; its row says so. */
+  run(): Promise<Run | undefined>
 }
 
 /** All runs of one contender: none of an absent one. Without one that counts there are no figures. */
@@ -38,14 +33,14 @@ export interface Rounds {
  * compares them round by round.
  */
 export async function interleave(
-  contenders: readonly (Contender | Absent)[],
+  contenders: readonly Contender[],
   rounds: number,
   tell: (line: string) => void,
 ): Promise<readonly Rounds[]> {
   const table: Run[][] = contenders.map(() => [])
   for (let round = 0; round < rounds; round += 1) {
     for (const [index, contender] of contenders.entries()) {
-      const run = await contender.run?.()
+      const run = await contender.run()
       if (run === undefined) continue
       table[index]?.push(run)
       tell(`${round + 1}/${rounds} ${contender.name}: ${describe(run)}`)

@@ -17,10 +17,11 @@ export function processorSeconds(pid: number): number {
   return childrenOf(pid).reduce((sum, child) => sum + processorSeconds(child), ticks * TICK_SECONDS)
 }
 
-/** Resident bytes of one process. */
+/** Resident bytes of a process and everything it started. */
 export function residentBytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024
+  const bytes = Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024
+  return childrenOf(pid).reduce((sum, child) => sum + residentBytes(child), bytes)
 }
 
 function childrenOf(pid: number): readonly number[] {

@@ -1,0 +1,121 @@
+import { FanOutLoad } from './load/fan-out-load.ts'
+import { toBroker } from './load/fan-out-targets.ts'
+import { CalledProcess } from './load/process-calls.ts'
+import type { Publisher } from './load/publisher.ts'
+import { interleave, type Rounds, type Run } from './measure/interleaved.ts'
+import type { Line } from './measure/line.ts'
+import { residentBytes } from './measure/processor-time.ts'
+import {
+  formatDecimal,
+  formatMedian,
+  formatRatio,
+  formatSpread,
+  formatValidity,
+  type Section,
+} from './measure/report.ts'
+import { type RunningBroker, startBroker, startBrokerWithWorkers } from './servers/broker.ts'
+
+const SIZE = { payloadBytes: 4096, perSecond: 100 }
+const SUBSCRIBERS = 1000
+const FROZEN = 10
+const WORKERS = 2
+const SECONDS = 6
+
+const SAMPLE_MS = 50
+
+interface Load {
+  readonly publisher: CalledProcess<Publisher>
+  readonly subscribers: FanOutLoad
+  readonly messages: number
+}
+
+export const frozen: Line = {
+  name: 'frozen',
+  needs: [],
+  async run({ isQuick, tell }) {
+    await using cleanup = new AsyncDisposableStack()
+    const publisher = cleanup.use(
+      CalledProcess.start<Publisher>(new URL('./load/publisher.ts', import.meta.url)),
+    )
+    const subscribers = cleanup.use(new FanOutLoad())
+    const load = { publisher, subscribers, messages: SIZE.perSecond * (isQuick ? 3 : SECONDS) }
+    const results: (readonly [string, readonly Rounds[]])[] = []
+    for (const [name, start] of [
+      ['one process', () => startBroker()],
+      [`--workers ${WORKERS}`, () => startBrokerWithWorkers(WORKERS)],
+    ] as const) {
+      tell(name)
+      const contenders = [FROZEN, 0].map((count) => ({
+        name: `${count} frozen`,
+        run: () => measureBroker(start, load, count),
+      }))
+      results.push([name, await interleave(contenders, isQuick ? 2 : 7, tell)])
+    }
+    return section(results)
+  },
+}
+
+/** Memory that was once used is kept: each run has a broker of its own. Undefined when there is none. */
+async function measureBroker(
+  start: () => Promise<RunningBroker | undefined>,
+  { publisher, subscribers, messages }: Load,
+  count: number,
+): Promise<Run | undefined> {
+  const broker = await start()
+  if (broker === undefined) return undefined
+  await using process = broker.process
+  const target = toBroker(broker, publisher, SIZE)
+  const size = { subscribers: SUBSCRIBERS, withLatency: true }
+  await subscribers.run(target, { ...size, messages: SIZE.perSecond })
+  let most = 0
+  const timer = setInterval(() => {
+    most = Math.max(most, residentBytes(process.pid))
+  }, SAMPLE_MS)
+  try {
+    const run = await subscribers.run(target, { ...size, messages, frozen: count })
+    return { ...run, figures: { ...run.figures, 'MB at most': most / 1e6 } }
+  } finally {
+    clearInterval(timer)
+  }
+}
+
+function section(results: readonly (readonly [string, readonly Rounds[]])[]): Section {
+  return {
+    title: 'Subscribers that do not read',
+    notes: [
+      `${SIZE.perSecond} events a second with ${SIZE.payloadBytes} bytes of data to ${SUBSCRIBERS} WebSockets, of which ${FROZEN} or none stop ` +
+        `reading for the whole of ${SECONDS} seconds. Latency is that of the others, measured as above; memory is what is ` +
+        'resident of the broker, with its other processes, at its most. Each run has a broker of its own.',
+      'Checked: number and order of the messages of every subscriber; the frozen ones read again at the end, and ' +
+        'must be given everything too.',
+    ],
+    tables: [
+      {
+        head: [
+          '',
+          '',
+          'p50 ms',
+          'p99 ms',
+          'server cores',
+          'MB at most',
+          'p99 frozen : it',
+          'MB frozen : it',
+          'runs that count',
+        ],
+        rows: results.flatMap(([name, rounds]) =>
+          rounds.map((each) => [
+            name,
+            each.name,
+            formatMedian(each.figures['p50 ms'], formatDecimal),
+            formatSpread(each.figures['p99 ms'], formatDecimal),
+            formatMedian(each.figures['server cores'], formatDecimal),
+            formatSpread(each.figures['MB at most'], (value) => value.toFixed(0)),
+            formatRatio(each, 'p99 ms'),
+            formatRatio(each, 'MB at most'),
+            formatValidity(each),
+          ]),
+        ),
+      },
+    ],
+  }
+}
