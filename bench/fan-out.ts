@@ -15,14 +15,16 @@ import {
   formatDecimal,
   formatMedian,
   formatRatio,
+  formatRatioTo,
   formatSpread,
   formatValidity,
   type Section,
 } from './measure/report.ts'
-import { startBroker } from './servers/broker.ts'
+import { startBroker, startBrokerWithWorkers } from './servers/broker.ts'
 import { startNats } from './servers/nats.ts'
 
 const PAYLOAD_BYTES = 128
+const WORKERS = 2
 const SIZES = [
   { subscribers: 100, messages: 120_000 },
   { subscribers: 1000, messages: 24_000 },
@@ -35,6 +37,8 @@ export const fanOut: Line = {
     await using cleanup = new AsyncDisposableStack()
     const broker = await startBroker()
     cleanup.use(broker.process)
+    const workers = await startBrokerWithWorkers(WORKERS)
+    if (workers !== undefined) cleanup.use(workers.process)
     const nats = await startNats()
     cleanup.use(nats.process)
     const nullSender = cleanup.use(await NullServer.start())
@@ -45,28 +49,30 @@ export const fanOut: Line = {
 
     // Warms all of them up, and tells how large an event is.
     const warmUp = { subscribers: 10, messages: 10_000 }
-    const brokerTarget = toBroker(broker, publisher, { payloadBytes: PAYLOAD_BYTES })
+    const payload = { payloadBytes: PAYLOAD_BYTES }
+    const brokerTarget = toBroker(broker, publisher, payload)
     const { messageBytes } = await load.run(brokerTarget, warmUp)
     const eventBytes = Math.round(messageBytes)
-    const targets: readonly (readonly [string, FanOutTarget])[] = [
+    const targets: readonly (readonly [string, FanOutTarget | undefined])[] = [
       ['broker', brokerTarget],
-      [
-        `nats-server, payload ${PAYLOAD_BYTES} B`,
-        toNats(nats, publisher, { payloadBytes: PAYLOAD_BYTES }),
-      ],
+      [`broker --workers ${WORKERS}`, workers && toBroker(workers, publisher, payload)],
+      [`nats-server, payload ${PAYLOAD_BYTES} B`, toNats(nats, publisher, payload)],
       [
         `nats-server, payload ${eventBytes} B`,
         toNats(nats, publisher, { payloadBytes: eventBytes }),
       ],
       [`null sender, ${eventBytes} B`, nullSender.toTarget(eventBytes)],
     ]
-    for (const [, target] of targets) await load.run(target, warmUp)
+    for (const [, target] of targets) if (target !== undefined) await load.run(target, warmUp)
 
     const results: (readonly [number, readonly Rounds[]])[] = []
     for (const { subscribers, messages } of SIZES) {
       const size = { subscribers, messages: options.isQuick ? messages / 5 : messages }
       const contenders = targets.map(
-        ([name, target]): Contender => ({ name, run: () => load.run(target, size) }),
+        ([name, target]): Contender => ({
+          name,
+          run: async () => (target === undefined ? undefined : await load.run(target, size)),
+        }),
       )
       options.tell(`${subscribers} subscribers`)
       results.push([subscribers, await interleave(contenders, roundsOf(options), options.tell)])
@@ -91,7 +97,7 @@ function section(
         `committed to its log, and sends CloudEvents of ${eventBytes} bytes, authorised by token; nats-server is given PUB over ` +
         `TCP by ${PEER_PUBLISHERS} publishers and sends MSG in binary frames, without authentication and without a log. The second ` +
         'row of nats-server has payloads as large as the events. The null sender is a Node program that writes ' +
-        `ready-made frames, ${TOGETHER} a call.`,
+        `ready-made frames, ${TOGETHER} a call. With \`--workers ${WORKERS}\` so many more processes hold the connections.`,
       'From the first publish until the last subscriber has everything. Subscribers are plain TCP in two ' +
         'processes; messages are counted on every connection, and number and order of each message checked on ' +
         'every tenth. MB/s are payload bytes of frames.',
@@ -113,6 +119,7 @@ function section(
           'MB/s',
           'server cores',
           'broker : it',
+          `with ${WORKERS} workers : it`,
           'runs that count',
         ],
         rows: results.flatMap(([subscribers, rounds]) =>
@@ -123,6 +130,7 @@ function section(
             formatMedian(each.figures['MB/s']),
             formatMedian(each.figures['server cores'], formatDecimal),
             formatRatio(each, 'deliveries/s'),
+            formatRatioTo(rounds[1], each, 'deliveries/s'),
             formatValidity(each),
           ]),
         ),

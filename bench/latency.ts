@@ -1,4 +1,4 @@
-import { FanOutLoad } from './load/fan-out-load.ts'
+import { FanOutLoad, type FanOutTarget } from './load/fan-out-load.ts'
 import { toBroker, toNats } from './load/fan-out-targets.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import type { Publisher } from './load/publisher.ts'
@@ -7,16 +7,17 @@ import type { Line } from './measure/line.ts'
 import {
   formatDecimal,
   formatMedian,
-  formatRatio,
+  formatRatioTo,
   formatSpread,
   formatValidity,
   type Section,
 } from './measure/report.ts'
-import { startBroker } from './servers/broker.ts'
+import { startBroker, startBrokerWithWorkers } from './servers/broker.ts'
 import { startNats } from './servers/nats.ts'
 
 const SIZE = { payloadBytes: 128, perSecond: 100 }
 const SUBSCRIBERS = 1000
+const WORKERS = [2, 3] as const
 
 export const latency: Line = {
   name: 'latency',
@@ -33,13 +34,24 @@ export const latency: Line = {
     const load = cleanup.use(new FanOutLoad())
     const size = { subscribers: SUBSCRIBERS, withLatency: true }
     const messages = SIZE.perSecond * (isQuick ? 2 : 8)
-    const targets = [
+    const targets: (readonly [string, FanOutTarget | undefined])[] = [
       ['broker', toBroker(broker, publisher, SIZE)],
       ['nats-server', toNats(nats, publisher, SIZE)],
-    ] as const
-    for (const [, target] of targets) await load.run(target, { ...size, messages: 100 })
+    ]
+    for (const workers of WORKERS) {
+      const each = await startBrokerWithWorkers(workers)
+      if (each !== undefined) cleanup.use(each.process)
+      targets.push([`broker --workers ${workers}`, each && toBroker(each, publisher, SIZE)])
+    }
+    for (const [, target] of targets) {
+      if (target !== undefined) await load.run(target, { ...size, messages: 100 })
+    }
     const contenders = targets.map(
-      ([name, target]): Contender => ({ name, run: () => load.run(target, { ...size, messages }) }),
+      ([name, target]): Contender => ({
+        name,
+        run: async () =>
+          target === undefined ? undefined : await load.run(target, { ...size, messages }),
+      }),
     )
     return section(await interleave(contenders, isQuick ? 2 : 5, tell))
   },
@@ -60,8 +72,8 @@ function section(rounds: readonly Rounds[]): Section {
           'p50 ms',
           'p99 ms',
           'server cores',
-          'p50 broker : it',
-          'p99 broker : it',
+          'p50 it : nats-server',
+          'p99 it : nats-server',
           'runs that count',
         ],
         rows: rounds.map((each) => [
@@ -69,8 +81,8 @@ function section(rounds: readonly Rounds[]): Section {
           formatSpread(each.figures['p50 ms'], formatDecimal),
           formatSpread(each.figures['p99 ms'], formatDecimal),
           formatMedian(each.figures['server cores'], formatDecimal),
-          formatRatio(each, 'p50 ms'),
-          formatRatio(each, 'p99 ms'),
+          formatRatioTo(each, rounds[1], 'p50 ms'),
+          formatRatioTo(each, rounds[1], 'p99 ms'),
           formatValidity(each),
         ]),
       },

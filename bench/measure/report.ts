@@ -1,4 +1,4 @@
-import type { Rounds } from './interleaved.ts'
+import { type Rounds, ratioBetween } from './interleaved.ts'
 import type { Spread } from './percentiles.ts'
 
 /** One line of the bench: what it measured, in Markdown. */
@@ -63,6 +63,17 @@ export function formatRatio({ ratios, voids, count }: Rounds, figure: string): s
   const ratio = ratios[figure]
   if (ratio === undefined) return voids.length === count ? '-' : ''
   return formatSpread(ratio, (value) => value.toFixed(2))
+}
+
+/** Of the figure of `base` to the one of this row; empty in its own, and when there is none. */
+export function formatRatioTo(
+  base: Rounds | undefined,
+  each: Rounds | undefined,
+  figure: string,
+): string {
+  if (base === undefined || each === undefined || base === each) return ''
+  const ratio = ratioBetween(base, each, figure)
+  return ratio === undefined ? '' : formatSpread(ratio, (value) => value.toFixed(2))
 }
 
 /** How many of the runs count; which do not, and why, is said once. */
