@@ -1,5 +1,6 @@
 import { FanOutLoad, type FanOutTarget } from './load/fan-out-load.ts'
 import { BATCH, toApp, toBroker, toMosquitto } from './load/fan-out-targets.ts'
+import { NullServer } from './load/null-target.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import type { Publisher } from './load/publisher.ts'
 import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
@@ -55,13 +56,19 @@ export const fanOutPeers: Line = {
       CalledProcess.start<Publisher>(new URL('./load/publisher.ts', import.meta.url)),
     )
     const load = cleanup.use(new FanOutLoad())
+    const nullServer = cleanup.use(await NullServer.start())
+    const brokerTarget = toBroker(broker, publisher, SIZE)
+    const warmUp = { subscribers: 10, messages: 2000 }
+    const { messageBytes } = await load.run(brokerTarget, warmUp)
+    const nullTarget = nullServer.toTarget(Math.round(messageBytes))
     const peers: readonly Peer[] = [
-      { name: 'broker', target: toBroker(broker, publisher, SIZE), deliveries: 6_000_000 },
+      { name: 'broker', target: brokerTarget, deliveries: 6_000_000 },
       { name: 'Mosquitto', target: toMosquitto(mosquitto, publisher, SIZE), deliveries: 400_000 },
       { name: 'Socket.IO', target: toApp(socketIo, publisher, SIZE), deliveries: 400_000 },
       { name: 'bare ws', target: toApp(ws, publisher, SIZE), deliveries: 400_000 },
+      { name: 'null sender', target: nullTarget, deliveries: 6_000_000 },
     ]
-    for (const { target } of peers) await load.run(target, { subscribers: 10, messages: 2000 })
+    for (const { target } of peers) await load.run(target, warmUp)
     const results: (readonly [number, readonly Rounds[]])[] = []
     for (const subscribers of SUBSCRIBERS) {
       tell(`${subscribers} subscribers`)
@@ -82,16 +89,26 @@ function section(results: readonly (readonly [number, readonly Rounds[]])[]): Se
       `As the fan-out above, with ${SIZE.payloadBytes} bytes of data. Mosquitto is given PUBLISH of quality of ` +
         'service 0 over TCP and sends it over MQTT on WebSockets, without a bound on its queues, since by default ' +
         'it drops what a subscriber has not read. Socket.IO and bare `ws` are Node programs that take the same ' +
-        `NDJSON of ${BATCH} lines as the broker and send each line to every socket.`,
+        `NDJSON of ${BATCH} lines as the broker and send each line to every socket. The null sender writes as many ` +
+        'ready-made frames of the size of the events of the broker.',
     ],
     tables: [
       {
-        head: ['subscribers', '', 'deliveries/s', 'server cores', 'broker : it', 'runs that count'],
+        head: [
+          'subscribers',
+          '',
+          'deliveries/s',
+          'MB/s',
+          'server cores',
+          'broker : it',
+          'runs that count',
+        ],
         rows: results.flatMap(([subscribers, rounds]) =>
           rounds.map((each) => [
             String(subscribers),
             each.name,
             formatSpread(each.figures['deliveries/s']),
+            formatMedian(each.figures['MB/s']),
             formatMedian(each.figures['server cores'], formatDecimal),
             formatRatio(each, 'deliveries/s'),
             formatValidity(each),
