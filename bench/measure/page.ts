@@ -11,9 +11,8 @@ What the broker does beside its peers, measured in one run on one machine. Writt
 How to read it: all contenders of a line run in turn, several times over. A ratio is the median of the ratios
 within a round, with the least and the most in parentheses. Load generators are processes of their own;
 they check that everything was delivered, and a run in which one of them used more than 80% of a core, or
-something was missing or out of order, is void and does not count; a contender that this version cannot be is
-not available. Contenders and load generators share
-the cores of the machine: compare rows, not pages.
+something was missing or out of order, is void and does not count; what this version cannot do is not
+available. Contenders and load generators share the cores of the machine: compare rows, not pages.
 
 Needs Linux and, from Debian's packages, \`nats-server\`, \`mosquitto\`, \`nginx\` and \`wrk\`.`
 
