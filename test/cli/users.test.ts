@@ -25,6 +25,7 @@ const USERS = `<?xml version="1.0" encoding="UTF-8"?>
   <role name="ci">
     <allow actions="publish" topics="ci/\${user}/**"/>
     <deny actions="publish" topics="ci/*/secret"/>
+    <allow actions="subscribe" topics="ci/**"/>
   </role>
   <!-- kept -->
   <user name="admin" roles="administrator"/>
@@ -141,7 +142,7 @@ test('users check tells every fault with its place', async () => {
   assert.deepEqual([code, stdout], [1, ''])
   assert.match(
     stderr,
-    /^config\/broker_users\.xml:4:\d+: .*\nconfig\/broker_users\.xml:12:\d+: .*\n$/,
+    /^config\/broker_users\.xml:4:\d+: .*\nconfig\/broker_users\.xml:13:\d+: .*\n$/,
   )
   const json = JSON.parse((await place.run('users', 'check', '--json')).stdout)
   assert.equal(json.valid, false)
@@ -168,6 +169,9 @@ for (const [args, code, words] of [
   [['jenkins', 'publish', 'ci/other/x'], 3, /^denied: no grant allows it\n$/],
   [['admin', 'administer'], 0, /^allowed: <allow actions="administer observe"\/>/],
   [['anonymous', 'read', 'a/b'], 3, /^denied: no grant/],
+  [['jenkins', 'subscribe', 'ci/*'], 0, /^allowed: all that/],
+  [['jenkins', 'subscribe', '*/x'], 0, /^allowed: that part/],
+  [['anonymous', 'subscribe', '*/x'], 3, /^denied: no grant/],
   [['nobody', 'read', 'a/b'], 4, /^$/],
   [['admin', 'administer', 'x'], 2, /^$/],
   [['admin', 'read', 'a/../b'], 2, /^$/],

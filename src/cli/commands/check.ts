@@ -4,6 +4,7 @@ import { UsersTable } from '../../auth/rights/users-table.ts'
 import { parseFilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import { parseTopic } from '../../protocol/topic.ts'
+import { parseTopicFilter } from '../../protocol/topic-filter.ts'
 import { defineCommand } from '../command.ts'
 import { EXIT_CODES } from '../exit-code.ts'
 import { UsageError } from '../usage-error.ts'
@@ -15,7 +16,7 @@ const ANONYMOUS = 'anonymous'
 export const check = defineCommand({
   usage: 'broker check USER ACTION [RESOURCE]',
   summary: 'Tells whether a user may do something by the users file, and which grant decides.',
-  details: `ACTION is publish or subscribe on a topic, list, read, create, replace or delete on a path,
+  details: `ACTION is publish on a topic, subscribe on a topic or a filter, list, read, create, replace or delete on a path,
 administer or observe without RESOURCE. USER may be anonymous. Exit code 0 is allowed, 3 denied.`,
   options: {
     json: { type: 'boolean', help: 'print {allowed, user, action, resource, grant}' },
@@ -29,9 +30,13 @@ administer or observe without RESOURCE. USER may be anonymous. Exit code 0 is al
     const name = resourceOf(action, resource)
     const settings = await localSettings(options, terminal.env)
     const { users } = await readUsersFileOnDisk(settings.users)
-    const decision = rightsOf(new UsersTable(users), user).explain(action, name)
-    const { allowed, grant = null } = decision
-    const answer = { allowed, user, action, resource: name ?? null, grant }
+    const rights = rightsOf(new UsersTable(users), user)
+    const decision: FilterDecision =
+      action === 'subscribe' && hasWildcard(name)
+        ? decideFilter(rights, name)
+        : rights.explain(action, name)
+    const { allowed, grant = null, extent } = decision
+    const answer = { allowed, user, action, resource: name ?? null, grant, extent }
     await terminal.output.line(options.json ? JSON.stringify(answer) : describeDecision(decision))
     return allowed ? EXIT_CODES.ok : EXIT_CODES.denied
   },
@@ -44,6 +49,20 @@ function rightsOf(table: UsersTable, user: string): CompiledRights {
   throw new BrokerError('NOT_FOUND', `there is no user ${user}`)
 }
 
+/** What a subscription would be given: the events of the filter that the user may receive. */
+interface FilterDecision extends Decision {
+  readonly extent?: 'all' | 'some'
+}
+
+function hasWildcard(name: string | undefined): name is string {
+  return name?.split('/').some((segment) => segment === '*' || segment === '**') === true
+}
+
+function decideFilter(rights: CompiledRights, filter: string): FilterDecision {
+  if (!rights.overlaps('subscribe', filter)) return { allowed: false }
+  return { allowed: true, extent: rights.covers('subscribe', filter) ? 'all' : 'some' }
+}
+
 /** @throws {UsageError} when the resource is none that the action could be done on */
 function resourceOf(action: Action, text: string | undefined): string | undefined {
   if (action === 'administer' || action === 'observe') {
@@ -52,12 +71,19 @@ function resourceOf(action: Action, text: string | undefined): string | undefine
   }
   const isTopic = action === 'publish' || action === 'subscribe'
   if (text === undefined) throw new UsageError(`${action} needs a ${isTopic ? 'topic' : 'path'}`)
-  const parsed = isTopic ? parseTopic(text) : parseFilePath(text)
+  const parsed =
+    action === 'subscribe'
+      ? parseTopicFilter(text)
+      : isTopic
+        ? parseTopic(text)
+        : parseFilePath(text)
   if (!parsed.ok) throw new UsageError(parsed.error)
   return parsed.value
 }
 
-export function describeDecision({ allowed, grant }: Decision): string {
+export function describeDecision({ allowed, grant, extent }: FilterDecision): string {
+  if (extent === 'all') return 'allowed: all that the filter stands for'
+  if (extent === 'some') return 'allowed: that part of the filter which the grants allow'
   if (grant === undefined) return 'denied: no grant allows it'
   const { effect, actions, kind, pattern, source, line } = grant
   const about = kind === 'broker' ? '' : ` ${kind}="${pattern}"`

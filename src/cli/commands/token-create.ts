@@ -50,6 +50,9 @@ With --write the element is added there; a running broker takes it over within s
     const expires = expiresMs === undefined ? null : new Date(expiresMs).toISOString()
     const answer = { token: secret, id: token.id, user, expires }
     await terminal.output.line(json ? JSON.stringify(answer) : secret)
+    if (file?.users.users.some(({ name }) => name === user) === false) {
+      terminal.messages.write(`there is no user ${user} in ${settings.users} yet\n`)
+    }
     if (write) {
       terminal.messages.write(`${token.id} was added to ${settings.users}\n`)
     } else if (json) {
