@@ -33,6 +33,7 @@ export interface ContentRule {
   readonly schema?: string
   /** A program and its arguments; it is given the content on its standard input. Exit code 0 accepts. */
   readonly command?: readonly string[]
+  /** Longest that the command may take, and the schema, each. */
   readonly commandMs: number
 }
 
@@ -68,6 +69,11 @@ export class FilePolicy {
     const states = (rule: FileRule) =>
       rule[aspect] !== undefined && rule.globs.some((glob) => matchesGlob(path, glob))
     return this.#rules.find(states)?.[aspect]
+  }
+
+  /** Of all rules. */
+  schemas(): ReadonlySet<string> {
+    return new Set(this.#rules.flatMap(({ content }) => content?.schema ?? []))
   }
 
   /** True when no rule states `aspect`: what looks after it has nothing to do. */

@@ -136,9 +136,14 @@ class PolicyReader {
         maxBytes: this.#size(`${at}/maxSize`, maxSize),
         mediaTypes,
         schema: schema && resolve(dirname(this.#name), schema),
-        command,
+        command: command && this.#command(command),
       }),
     }
+  }
+
+  /** A program in a directory is relative to that of the policy; any other is looked for on the PATH. */
+  #command([program = '', ...args]: readonly string[]): readonly string[] {
+    return [program.includes('/') ? resolve(dirname(this.#name), program) : program, ...args]
   }
 
   #globs(at: string, globs: readonly string[]): readonly string[] {

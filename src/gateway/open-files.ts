@@ -3,12 +3,14 @@ import { dirname, join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Database, Statement } from '../database/database.ts'
 import type { ContentValidator } from '../files/content-validator.ts'
+import type { FilePolicy } from '../files/file-policy.ts'
 import type { TellChanges } from '../files/index/file-index.ts'
 import { SqliteFileIndex } from '../files/index/sqlite-file-index.ts'
 import { PathLocks } from '../files/path-locks.ts'
 import { DiskFileStore } from '../files/store/disk-file-store.ts'
 import { ContentHasher } from '../files/uploads/content-hasher.ts'
 import { recoverUploads } from '../files/uploads/recover-uploads.ts'
+import { PolicyValidator } from '../files/validation/policy-validator.ts'
 import { Volume } from '../files/volumes/volume.ts'
 import { Volumes } from '../files/volumes/volumes.ts'
 import { SingleFileWatch } from '../files/watch/single-file-watch.ts'
@@ -17,6 +19,7 @@ import { VolumeWatch } from '../files/watch/volume-watch.ts'
 import type { WatchStatus } from '../files/watch/watch-status.ts'
 import { readFilePolicy } from './file-policy-file.ts'
 import type { Settings } from './settings/settings.ts'
+import { UsageError } from './settings/settings-usage-error.ts'
 import { USERS_PATH } from './users-in-force.ts'
 
 export interface OpenFilesDeps {
@@ -38,9 +41,11 @@ export interface OpenFiles extends AsyncDisposable {
 const USERS_SETTLE_MS = 200
 
 export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promise<OpenFiles> {
-  const { database, tell, validators, log } = deps
+  const { database, tell, log } = deps
   await using cleanup = new AsyncDisposableStack()
   const policy = await readFilePolicy(settings)
+  const byPolicy = cleanup.use(await openPolicyValidator(policy))
+  const validators = policy.lacks('content') ? deps.validators : [...deps.validators, byPolicy]
   const { files, users } = await openVolumes(settings)
   const volumes = new Volumes([files, users])
   const index = await SqliteFileIndex.open(database, tell)
@@ -107,6 +112,13 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
     watchStatus: () => watch.status,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+/** @throws {UsageError} with every schema that cannot be used */
+async function openPolicyValidator(policy: FilePolicy): Promise<PolicyValidator> {
+  const validator = await PolicyValidator.open(policy)
+  if (!validator.ok) throw new UsageError(validator.error)
+  return validator.value
 }
 
 async function openVolumes({ files, users, data }: Settings) {
