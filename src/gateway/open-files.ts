@@ -8,11 +8,13 @@ import type { TellChanges } from '../files/index/file-index.ts'
 import { SqliteFileIndex } from '../files/index/sqlite-file-index.ts'
 import { PathLocks } from '../files/path-locks.ts'
 import { DiskFileStore } from '../files/store/disk-file-store.ts'
+import { entriesOf } from '../files/store/serve-links.ts'
 import { ContentHasher } from '../files/uploads/content-hasher.ts'
 import { recoverUploads } from '../files/uploads/recover-uploads.ts'
 import { PolicyValidator } from '../files/validation/policy-validator.ts'
 import { Volume } from '../files/volumes/volume.ts'
 import { Volumes } from '../files/volumes/volumes.ts'
+import { keepAccepted } from '../files/watch/keep-accepted.ts'
 import { SingleFileWatch } from '../files/watch/single-file-watch.ts'
 import { VolumeContent } from '../files/watch/volume-content.ts'
 import { VolumeWatch } from '../files/watch/volume-watch.ts'
@@ -72,7 +74,7 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
     locks,
     validators,
     log,
-    content: new VolumeContent(volume, hasher, ownLinks),
+    content: new VolumeContent(volume, hasher, ownLinks, store.accepted),
     isOnline: () => volume.isOnline(),
   })
   const indexed = join(files.stateDirectory, 'indexed')
@@ -98,6 +100,12 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
     shared(users),
   )
   cleanup.use(usersWatch)
+  for (const volume of [users, files]) {
+    const isJudged = volume === users || !policy.lacks('content')
+    const entries = isJudged ? entriesOf(index, volume.prefix) : []
+    const missing = await store.accepted.sweep(volume, entries)
+    await keepAccepted(missing, shared(volume))
+  }
   const watching = watch.start().then(async () => {
     if (isFirst) await writeFile(indexed, '')
   })

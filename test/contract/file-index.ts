@@ -102,6 +102,21 @@ export function fileIndexContract(name: string, open: () => Promise<IndexUnderTe
       { numRuns: 25 },
     )
   })
+
+  test(`${name}: a refusal is known until its path is put, removed or pardoned`, async () => {
+    await using subject = await open()
+    const { index } = subject
+    const path = pathOf('x')
+    const end = [{ put: [entryOf('x', 'aa')] }, { remove: [path] }, { pardon: [path] }]
+    for (const mutation of end) {
+      await index.apply({ refuse: [{ path, sha256: 'aa' }], changes: [] })
+      await index.apply({ refuse: [{ path, sha256: 'bb' }], changes: [] })
+      await index.apply({ put: [entryOf('other', 'aa')], changes: [] })
+      assert.equal(await index.refusalOf(path), 'bb')
+      await index.apply({ ...mutation, changes: [] })
+      assert.equal(await index.refusalOf(path), undefined)
+    }
+  })
 }
 
 const pathText = fc

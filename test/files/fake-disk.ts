@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Fingerprint } from '../../src/files/fingerprint.ts'
 import type {
+  ContentCopy,
   ContentReader,
   FileLook,
   HashedContent,
@@ -70,9 +71,20 @@ export class FakeDisk implements ContentReader {
     return { sha256: sha256(file.text), before: file.fingerprint, after }
   }
 
-  async bytes(path: FilePath): Promise<Buffer> {
-    return Buffer.from(this.#get(path).text)
+  async copy(path: FilePath): Promise<ContentCopy | undefined> {
+    const text = this.files.get(path)?.text
+    if (text === undefined) return undefined
+    return {
+      size: Buffer.byteLength(text),
+      sha256: sha256(text),
+      file: undefined,
+      bytes: async () => Buffer.from(text),
+      keep: async () => {},
+      [Symbol.asyncDispose]: async () => {},
+    }
   }
+
+  async retain(): Promise<void> {}
 
   #get(path: string): FakeFile {
     const file = this.files.get(path)

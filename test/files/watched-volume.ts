@@ -82,8 +82,11 @@ export class WatchedVolume implements AsyncDisposable {
       {
         index: this.index,
         locks: this.#locks,
-        content: new VolumeContent(this.volume, this.#hasher, (dev, ino) =>
-          this.store.serveLinks.countOf(dev, ino),
+        content: new VolumeContent(
+          this.volume,
+          this.#hasher,
+          (dev, ino) => this.store.serveLinks.countOf(dev, ino),
+          this.store.accepted,
         ),
         validators: [],
         isOnline: () => this.volume.isOnline(),

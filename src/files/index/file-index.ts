@@ -10,12 +10,22 @@ export interface IndexEntry {
   readonly sha256: string
 }
 
+/** A content on disk that was told as refused, and is not told again. */
+export interface Refusal {
+  readonly path: FilePath
+  readonly sha256: string
+}
+
 /** Entries written and forgotten, and the events that tell it, in one transaction. */
 export interface IndexMutation {
   readonly put?: readonly IndexEntry[]
   readonly remove?: readonly FilePath[]
   /** Intents of uploads that this transaction fulfils; see `upload-intent.ts`. */
   readonly fulfil?: readonly string[]
+  /** Of a path that is put or removed the refusal is forgotten. */
+  readonly refuse?: readonly Refusal[]
+  /** Paths whose refusal is forgotten. */
+  readonly pardon?: readonly FilePath[]
   /** Told in this order. Empty when nothing changed that a subscriber should know (a touch). */
   readonly changes: readonly FileChange[]
 }
@@ -34,6 +44,8 @@ export interface FileIndex {
    * @param after - only entries with a greater path
    */
   below(directory: string, after: string, limit: number): Promise<readonly IndexEntry[]>
+  /** The digest of the content that was refused last and is not accepted since. */
+  refusalOf(path: FilePath): Promise<string | undefined>
   /** Commits and resolves with the position of each change, in order, after which it is durable. */
   apply(mutation: IndexMutation): Promise<readonly string[]>
   /** Records what an upload is about to do, durably, before it touches the visible file. */

@@ -12,6 +12,7 @@ import type {
 export class MemoryFileIndex implements FileIndex {
   readonly #tell: TellChanges<never>
   readonly #entries = new Map<FilePath, IndexEntry>()
+  readonly #refusals = new Map<FilePath, string>()
   readonly #intents = new Map<string, UploadIntent>()
   /** All paths in order; undefined when one came or went since. */
   #sorted: readonly FilePath[] | undefined
@@ -37,8 +38,12 @@ export class MemoryFileIndex implements FileIndex {
     return Promise.resolve(found)
   }
 
+  refusalOf(path: FilePath): Promise<string | undefined> {
+    return Promise.resolve(this.#refusals.get(path))
+  }
+
   async apply(mutation: IndexMutation): Promise<readonly string[]> {
-    const { put = [], remove = [], fulfil = [], changes } = mutation
+    const { put = [], remove = [], fulfil = [], refuse = [], pardon = [], changes } = mutation
     const positions = changes.length === 0 ? [] : await this.#tell(changes, [])
     for (const path of remove) {
       if (this.#entries.delete(path)) this.#sorted = undefined
@@ -47,6 +52,9 @@ export class MemoryFileIndex implements FileIndex {
       if (!this.#entries.has(entry.path)) this.#sorted = undefined
       this.#entries.set(entry.path, entry)
     }
+    const settled = [...remove, ...put.map(({ path }) => path), ...pardon]
+    for (const path of settled) this.#refusals.delete(path)
+    for (const { path, sha256 } of refuse) this.#refusals.set(path, sha256)
     for (const id of fulfil) this.#intents.delete(id)
     return positions
   }

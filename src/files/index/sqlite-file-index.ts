@@ -24,6 +24,15 @@ const INTENT_TABLE = `
     id TEXT PRIMARY KEY, batch TEXT NOT NULL, path TEXT NOT NULL,
     dev TEXT NOT NULL, ino TEXT NOT NULL, sha256 TEXT NOT NULL
   ) WITHOUT ROWID`
+const REFUSAL_TABLE = `
+  CREATE TABLE IF NOT EXISTS file_refusal (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID`
+// By the database, so that a write which knows of no refusal costs no statement.
+const ACCEPTED = `
+  CREATE TRIGGER IF NOT EXISTS file_accepted AFTER INSERT ON file_index
+  BEGIN DELETE FROM file_refusal WHERE path = new.path; END`
+const GONE = `
+  CREATE TRIGGER IF NOT EXISTS file_gone AFTER DELETE ON file_index
+  BEGIN DELETE FROM file_refusal WHERE path = old.path; END`
 const PUT = 'INSERT OR REPLACE INTO file_index (path, fingerprint, sha256) VALUES (?, ?, ?)'
 const REMOVE = 'DELETE FROM file_index WHERE path = ?'
 const INTEND =
@@ -33,6 +42,9 @@ const GET = 'SELECT path, fingerprint, sha256 FROM file_index WHERE path = ?'
 const BELOW = `
   SELECT path, fingerprint, sha256 FROM file_index
   WHERE path > ? AND (? = '' OR path < ?) ORDER BY path LIMIT ?`
+const REFUSE = 'INSERT OR REPLACE INTO file_refusal (path, sha256) VALUES (?, ?)'
+const PARDON = 'DELETE FROM file_refusal WHERE path = ?'
+const REFUSAL = 'SELECT sha256 FROM file_refusal WHERE path = ?'
 const INTENTS = 'SELECT id, batch, path, dev, ino, sha256 FROM upload_intent ORDER BY id'
 
 export interface SqliteFileIndexOptions {
@@ -62,10 +74,8 @@ export class SqliteFileIndex implements FileIndex {
     tell: TellChanges<Statement>,
     options: SqliteFileIndexOptions = {},
   ): Promise<SqliteFileIndex> {
-    await database.commit([
-      { sql: TABLES, rows: [[]] },
-      { sql: INTENT_TABLE, rows: [[]] },
-    ])
+    const definitions = [TABLES, INTENT_TABLE, REFUSAL_TABLE, ACCEPTED, GONE]
+    await database.commit(definitions.map((sql) => ({ sql, rows: [[]] })))
     return new SqliteFileIndex(database, tell, options)
   }
 
@@ -82,6 +92,11 @@ export class SqliteFileIndex implements FileIndex {
     const from = comparePaths(after, first) > 0 ? after : first
     const rows = await this.#database.query(BELOW, [from, end, end, limit])
     return rows.map(entryOf)
+  }
+
+  async refusalOf(path: FilePath): Promise<string | undefined> {
+    const [row] = await this.#database.query(REFUSAL, [path])
+    return row === undefined ? undefined : String(row['sha256'])
   }
 
   async apply(mutation: IndexMutation): Promise<readonly string[]> {
@@ -120,7 +135,8 @@ export class SqliteFileIndex implements FileIndex {
   }
 }
 
-function statementsOf({ put = [], remove = [], fulfil = [] }: IndexMutation): Statement[] {
+function statementsOf(mutation: IndexMutation): Statement[] {
+  const { put = [], remove = [], fulfil = [], refuse = [], pardon = [] } = mutation
   return [
     { sql: REMOVE, rows: remove.map((path) => [path]) },
     {
@@ -128,6 +144,8 @@ function statementsOf({ put = [], remove = [], fulfil = [] }: IndexMutation): St
       rows: put.map(({ path, fingerprint, sha256 }) => [path, textOf(fingerprint), sha256]),
     },
     { sql: FULFIL, rows: fulfil.map((id) => [id]) },
+    { sql: PARDON, rows: pardon.map((path) => [path]) },
+    { sql: REFUSE, rows: refuse.map(({ path, sha256 }) => [path, sha256]) },
   ].filter(({ rows }) => rows.length > 0)
 }
 

@@ -24,7 +24,7 @@ export async function deleteFile(
   await using place = await volume.findPlace(path, 'write')
   const found = await statOf(place)
   if (found !== undefined && !isServable(found, deps.ownLinks)) return undefined
-  const { file, entry } = await inspect(path, place, deps.index, deps.ownLinks, deps.reconcile)
+  const { file, entry } = await inspect(path, place, deps)
   if (place === undefined || file === undefined) return undefined
   guard(file)
   if (volume.only !== undefined) {
@@ -36,6 +36,7 @@ export async function deleteFile(
   if (entry === undefined) return { path, position: undefined }
   const changes = [contentChange('FILE DELETED', entry, 'upload')]
   const [position] = await deps.index.apply({ remove: [path], changes })
+  await deps.accepted.retain(path, undefined)
   return { path, position }
 }
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type { FilePath } from '../../protocol/file-path.ts'
 import type { ContentValidator } from '../content-validator.ts'
 import { type DigestAlgorithm, verifyDigests } from '../http/digest-fields.ts'
-import type { FileIndex } from '../index/file-index.ts'
+import type { FileIndex, IndexEntry } from '../index/file-index.ts'
 import type { PathLocks } from '../path-locks.ts'
 import { type CommitDeps, commitUploads } from '../uploads/commit-uploads.ts'
 import type { ContentHasher } from '../uploads/content-hasher.ts'
@@ -15,6 +15,7 @@ import { TemporaryFile } from '../uploads/temporary-file.ts'
 import { validateContent } from '../uploads/validate-content.ts'
 import { notServed, type Volume } from '../volumes/volume.ts'
 import type { Volumes } from '../volumes/volumes.ts'
+import { AcceptedContents } from './accepted-contents.ts'
 import { deleteFile, pruneDirectory } from './delete-file.ts'
 import { DiskListing } from './disk-listing.ts'
 import type {
@@ -30,6 +31,7 @@ import type {
   StageOptions,
   Upload,
 } from './file-store.ts'
+import { knownFile, toldFile } from './known-file.ts'
 import { OpenDiskFile, openLeaf } from './open-disk-file.ts'
 import { ServeLinks } from './serve-links.ts'
 import { errorCode, isMissing, storageFault } from './storage-fault.ts'
@@ -59,6 +61,7 @@ export interface DiskFileStoreOptions {
 /** Files in directories of this machine; design: `docs/architecture.md`. */
 export class DiskFileStore implements FileStore, AsyncDisposable {
   readonly serveLinks: ServeLinks
+  readonly accepted: AcceptedContents
   readonly #deps: DiskFileStoreDeps
   readonly #commitDeps: CommitDeps
   readonly #maxBytes: number
@@ -66,10 +69,12 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
   readonly #listing: DiskListing
 
   constructor(deps: DiskFileStoreDeps, options: DiskFileStoreOptions = {}) {
-    const { volumes, index, locks } = deps
+    const { volumes, index, locks, validators = [] } = deps
+    const accepted = new AcceptedContents(volumes, validators)
     const inFlight = new InFlightPaths()
     const ownLinks = (dev: bigint, ino: bigint) => this.serveLinks.countOf(dev, ino)
     this.serveLinks = new ServeLinks({ index, locks, inFlight })
+    this.accepted = accepted
     this.#deps = deps
     this.#maxBytes = options.maxFileBytes ?? Number.POSITIVE_INFINITY
     this.#commitDeps = {
@@ -77,10 +82,11 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
       locks,
       inFlight,
       ownLinks,
+      accepted,
       directorySync: new DirectorySync(),
       reconcile: deps.reconcile ?? (() => Promise.resolve()),
     }
-    this.#listing = new DiskListing({ volumes, index, ownLinks })
+    this.#listing = new DiskListing({ volumes, index, ownLinks, accepted })
     this.#space = new Map(
       volumes.all.map((volume) => [
         volume,
@@ -96,9 +102,10 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
 
   async open(path: FilePath): Promise<OpenFile | undefined> {
     const file = await this.#open(path)
-    if (file === undefined || file.etag !== undefined) return file
+    const isJudged = this.accepted.judges(path)
+    if (file === undefined ? !isJudged : file.etag !== undefined) return file
     // File and index are looked at one after the other; an upload may have come in between.
-    await file[Symbol.asyncDispose]()
+    await file?.[Symbol.asyncDispose]()
     await this.#commitDeps.inFlight.settled(path)
     return this.#open(path)
   }
@@ -196,8 +203,12 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
       cleanup.use(handle)
       if (!isServable(stats, this.#commitDeps.ownLinks)) return undefined
       const entry = await this.#deps.index.get(path)
+      const known = knownFile(path, stats, entry)
+      if (known.etag === undefined && this.accepted.judges(path)) {
+        return await this.#openAccepted(entry)
+      }
       cleanup.move()
-      return new OpenDiskFile(path, handle, stats, entry, () =>
+      return new OpenDiskFile(known, handle, stats, () =>
         this.serveLinks.linkTo(volume, path, stats),
       )
     } catch (error) {
@@ -208,6 +219,14 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
       await volume.requireOnline()
       return undefined
     }
+  }
+
+  /** What is on disk was refused or not judged yet: what was accepted last stands for it. */
+  async #openAccepted(entry: IndexEntry | undefined): Promise<OpenFile | undefined> {
+    const handle = entry && (await this.accepted.open(entry))
+    if (entry === undefined || handle === undefined) return undefined
+    const stats = await handle.stat({ bigint: true })
+    return new OpenDiskFile(toldFile(entry), handle, stats, () => Promise.resolve(undefined))
   }
 }
 

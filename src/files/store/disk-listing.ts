@@ -6,9 +6,10 @@ import { comparePaths } from '../path-order.ts'
 import type { ConfinedDirectory } from '../volumes/confined-directory.ts'
 import type { Volume } from '../volumes/volume.ts'
 import type { Volumes } from '../volumes/volumes.ts'
+import type { AcceptedContents } from './accepted-contents.ts'
 import type { ListedEntry, ListOptions } from './file-store.ts'
 import { isMissing } from './storage-fault.ts'
-import { isServable, knownFile, type OwnLinks } from './visible-file.ts'
+import { isServable, type OwnLinks } from './visible-file.ts'
 
 /** A name in a directory, before anything was asked about it. */
 interface Child {
@@ -21,6 +22,7 @@ export interface DiskListingDeps {
   readonly volumes: Volumes
   readonly index: FileIndex
   readonly ownLinks: OwnLinks
+  readonly accepted: AcceptedContents
 }
 
 /**
@@ -84,13 +86,15 @@ export class DiskListing {
   }
 
   async #entryOf(path: FilePath, name: string): Promise<ListedEntry | undefined> {
-    const { volumes, index, ownLinks } = this.#deps
+    const { volumes, index, ownLinks, accepted } = this.#deps
     try {
       await using place = await volumes.of(path)?.findPlace(path, 'read')
       if (place === undefined) return undefined
       const stats = await lstat(place.directory.at(place.name), { bigint: true })
       if (!isServable(stats, ownLinks)) return undefined
-      const { size, modifiedMs, etag } = knownFile(path, stats, await index.get(path))
+      const known = await accepted.known(path, stats, await index.get(path))
+      if (known === undefined) return undefined
+      const { size, modifiedMs, etag } = known
       return { name, type: 'file', size, modifiedMs, etag }
     } catch (error) {
       // It went, or became something else, since its directory was read.

@@ -2,10 +2,8 @@ import type { BigIntStats } from 'node:fs'
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { FilePath } from '../../protocol/file-path.ts'
-import type { IndexEntry } from '../index/file-index.ts'
 import type { Place } from '../volumes/volume.ts'
-import type { OpenFile } from './file-store.ts'
-import { knownFile } from './visible-file.ts'
+import type { KnownFile, OpenFile } from './file-store.ts'
 
 /** Never follows a link, and never waits for the other end of a FIFO. */
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
@@ -24,14 +22,12 @@ export class OpenDiskFile implements OpenFile {
   readonly #link: () => Promise<string | undefined>
 
   constructor(
-    path: FilePath,
+    known: KnownFile,
     handle: FileHandle,
     stats: BigIntStats,
-    entry: IndexEntry | undefined,
     link: () => Promise<string | undefined>,
   ) {
-    const known = knownFile(path, stats, entry)
-    this.path = path
+    this.path = known.path
     this.size = known.size
     this.modifiedMs = known.modifiedMs
     this.sha256 = known.sha256

@@ -192,7 +192,8 @@ export async function sweepServeLinks(volume: Volume, index: FileIndex): Promise
   for (const file of [...left.values()].flat()) await unlinkIfThere(file)
 }
 
-async function* entriesOf(index: FileIndex, directory: string): AsyncGenerator<IndexEntry> {
+/** All entries below a directory, page by page. */
+export async function* entriesOf(index: FileIndex, directory: string): AsyncGenerator<IndexEntry> {
   let after = ''
   for (;;) {
     const page = await index.below(directory, after, 1000)

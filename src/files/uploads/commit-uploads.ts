@@ -1,26 +1,22 @@
 import { link, rename, unlink } from 'node:fs/promises'
-import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import { contentChange } from '../content-change.ts'
 import { fingerprintOf } from '../fingerprint.ts'
-import type { FileIndex, IndexEntry } from '../index/file-index.ts'
+import type { IndexEntry } from '../index/file-index.ts'
 import type { PathLocks } from '../path-locks.ts'
 import { entityTagOf } from '../store/entity-tag.ts'
 import type { CommittedFile, WriteGuard } from '../store/file-store.ts'
 import { errorCode, storageFault } from '../store/storage-fault.ts'
-import { inspect, type OwnLinks, type VisibleState } from '../store/visible-file.ts'
+import { type InspectDeps, inspect, type VisibleState } from '../store/visible-file.ts'
 import type { Place, Volume } from '../volumes/volume.ts'
 import type { DirectorySync } from './directory-sync.ts'
 import type { InFlightPaths } from './in-flight-paths.ts'
 import type { TemporaryFile } from './temporary-file.ts'
 
-export interface CommitDeps {
-  readonly index: FileIndex
+export interface CommitDeps extends InspectDeps {
   readonly locks: PathLocks
   readonly inFlight: InFlightPaths
   readonly directorySync: DirectorySync
-  readonly ownLinks: OwnLinks
-  readonly reconcile: (path: FilePath) => Promise<void>
 }
 
 export interface TemporaryUpload {
@@ -101,6 +97,7 @@ async function attempt(
   const changing = ready.filter((upload) => !isSame(upload))
   const [batch = ''] = changing.map(({ temporary }) => temporary.id)
   await Promise.all([synced, ...changing.map((upload) => intend(deps, upload, batch))])
+  await Promise.all(changing.map(({ temporary }) => keepCopy(deps, temporary)))
   const ids = changing.map(({ temporary }) => temporary.id)
   const paths = changing.map(({ temporary }) => temporary.path)
   const outcome = await deps.inFlight.during(paths, () => publish(deps, changing, ids))
@@ -121,20 +118,27 @@ async function admit(
   const { path } = temporary
   const place = await volume.findPlace(path, 'write')
   if (place !== undefined) places.use(place)
-  const before = await inspect(path, place, deps.index, deps.ownLinks, deps.reconcile)
+  const before = await inspect(path, place, deps)
   guard(before.file, temporary)
   return { ...upload, place, before }
 }
 
 /** The same content again: nothing is written and nothing told. */
 function isSame({ before, temporary }: Ready): boolean {
-  return before.file?.sha256 === temporary.sha256
+  return before.isTold && before.file?.sha256 === temporary.sha256
 }
 
 async function intend(deps: CommitDeps, { temporary }: Ready, batch: string): Promise<void> {
   const { dev, ino } = await temporary.handle.stat({ bigint: true })
   const { id, path, sha256 } = temporary
   await deps.index.intend({ id, batch, path, dev, ino, sha256 })
+}
+
+/** Before the name is visible: from then on an editor may write into the file. */
+async function keepCopy({ accepted }: CommitDeps, temporary: TemporaryFile): Promise<void> {
+  if (!accepted.judges(temporary.path)) return
+  await using copy = await accepted.copy(temporary.path, temporary.file)
+  await copy.keep(temporary.sha256)
 }
 
 /**
@@ -172,6 +176,7 @@ async function publish(
       return contentChange(type, entry, 'upload')
     }),
   })
+  await Promise.all(done.map(({ entry }) => deps.accepted.retain(entry.path, entry.sha256)))
   const positionOf = new Map(told.map(({ upload }, i) => [upload, positions[i]]))
   if (failure !== undefined) {
     const hasRaced = ['EEXIST', 'ENOENT'].includes(errorCode(failure) ?? '')

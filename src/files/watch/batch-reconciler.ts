@@ -158,15 +158,16 @@ export class BatchReconciler {
     const { locks, teller, settle, onUnsettled } = this.#deps
     const content = await this.#hash(path)
     if (content === undefined) return { again: null }
-    const faults = await teller.faultsOf(path, content, known)
-    return locks.hold(path, async () => {
+    await using judgement = await teller.judge(path, content, known)
+    if (judgement === undefined) return { again: null }
+    return await locks.hold(path, async () => {
       const finding = await this.#find(path)
       if (finding.state === 'gone') return { again: null }
       if (finding.state !== 'arrived') return 'done'
       const isStill = sameFingerprint(content.before, finding.fingerprint)
       const isKnown = isSameEntry(finding.known, known)
       if (!isKnown || !(isStill || settle.isOverdue(entry))) return { again: finding.fingerprint }
-      await this.#looks.run(() => teller.tellContent(path, content, known, faults, origin))
+      await this.#looks.run(() => teller.tellContent(path, content, known, judgement, origin))
       if (!isStill) onUnsettled(path, finding.fingerprint)
       return 'done'
     })

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { contentChange, moveChanges } from '../content-change.ts'
 import type { ContentValidator } from '../content-validator.ts'
 import type { ContentFault, FileChange } from '../file-change.ts'
 import { type Fingerprint, sameFingerprint } from '../fingerprint.ts'
 import type { FileIndex, IndexEntry } from '../index/file-index.ts'
-import type { ContentReader, FileLook, HashedContent } from './content-reader.ts'
+import type { ContentCopy, ContentReader, FileLook, HashedContent } from './content-reader.ts'
 import { inodeKey } from './move-pairs.ts'
 import { RefusedContents } from './refused-contents.ts'
 import type { HintOrigin } from './settle.ts'
@@ -35,6 +34,14 @@ export interface ChangeTellerDeps {
   readonly log: WatchLog
 }
 
+/** What was said about a content. Disposing of it discards the copy that was judged. */
+export interface Judgement extends AsyncDisposable {
+  /** None when it is accepted. */
+  readonly faults: readonly ContentFault[]
+  /** Undefined where nobody judges. */
+  readonly copy: ContentCopy | undefined
+}
+
 /**
  * Finds the difference at one path and commits it to the index together with the change that tells it.
  * The `tell` methods ask that the caller holds the lock of every path that they name.
@@ -61,7 +68,9 @@ export class ChangeTeller {
     if (seen === undefined || fingerprint !== undefined) this.#leftOut.delete(path)
     else this.#leftOut.add(path)
     if (fingerprint === undefined) {
-      if (known === undefined) this.#refused.delete(path)
+      if (known === undefined && this.#refused.delete(path)) {
+        await index.apply({ pardon: [path], changes: [] })
+      }
       return known === undefined ? { state: 'nothing' } : { state: 'gone', known }
     }
     const isSame = known !== undefined && sameFingerprint(known.fingerprint, fingerprint)
@@ -69,27 +78,26 @@ export class ChangeTeller {
     return { state: 'arrived', fingerprint, known }
   }
 
-  /** What validators say against a content that the index does not know; nothing when it is accepted. */
-  async faultsOf(
+  /**
+   * Asks the validators about a content that was found on disk.
+   *
+   * @returns undefined when it is there no more
+   * @throws {BrokerError} `UNAVAILABLE` when there is no judgement
+   */
+  async judge(
     path: FilePath,
     content: HashedContent,
     known: IndexEntry | undefined,
-  ): Promise<readonly ContentFault[]> {
-    if (known?.sha256 === content.sha256) return []
-    const { sha256, before } = content
-    const received = {
-      size: before.size,
-      sha256,
-      file: undefined,
-      bytes: () => this.#bytes(path, sha256),
-    }
-    for (const validator of this.#deps.validators) {
-      if (!validator.matches(path)) continue
-      // Whoever edits the file itself has no header to confirm with.
-      const faults = await validator.validate(received, { path, confirmShrink: true })
-      if (faults.length > 0) return faults
-    }
-    return []
+  ): Promise<Judgement | undefined> {
+    if (!this.isValidated(path)) return judgement([], undefined)
+    await using cleanup = new AsyncDisposableStack()
+    const copy = await this.#deps.content.copy(path)
+    cleanup.use(copy)
+    // What is judged must be what is told.
+    if (copy?.sha256 !== content.sha256) return undefined
+    const faults = known?.sha256 === copy.sha256 ? [] : await this.#faultsOf(path, copy)
+    cleanup.move()
+    return judgement(faults, copy)
   }
 
   isValidated(path: FilePath): boolean {
@@ -103,15 +111,16 @@ export class ChangeTeller {
     if (isOurs(await content.look(known.path), known)) return
     const changes = told(origin, (of) => [contentChange('FILE DELETED', known, of)])
     await index.apply({ remove: [known.path], changes })
+    await content.retain(known.path, undefined)
     this.#refused.delete(known.path)
   }
 
-  /** @param faults - of `faultsOf`: with any of them the content is refused and the index stays */
+  /** @param judgement - of this content: with any fault it is refused and the index stays */
   async tellContent(
     path: FilePath,
     content: HashedContent,
     known: IndexEntry | undefined,
-    faults: readonly ContentFault[],
+    { faults, copy }: Judgement,
     origin: HintOrigin,
   ): Promise<void> {
     if (!(await this.#deps.isOnline())) return
@@ -121,7 +130,10 @@ export class ChangeTeller {
     const type = known === undefined ? 'FILE CREATED' : 'FILE UPDATED'
     const changes =
       known?.sha256 === entry.sha256 ? [] : told(origin, (of) => [contentChange(type, entry, of)])
+    // Before the index knows it: what it knows can then always be served.
+    await copy?.keep()
     await this.#deps.index.apply({ put: [entry], changes })
+    if (copy !== undefined) await this.#deps.content.retain(path, entry.sha256)
   }
 
   async tellMove(
@@ -135,6 +147,7 @@ export class ChangeTeller {
     this.#refused.delete(arrived.path)
     const changes = told(origin, (of) => moveChanges(gone, arrived, replaced, of))
     await this.#deps.index.apply({ put: [arrived], remove: [gone.path], changes })
+    await this.#deps.content.retain(gone.path, undefined)
   }
 
   async #tellRefused(
@@ -143,18 +156,22 @@ export class ChangeTeller {
     origin: HintOrigin,
   ): Promise<void> {
     const { index, log } = this.#deps
-    if (!this.#refused.add(entry.path, entry.fingerprint, entry.sha256)) return
-    log.warn({ event: 'files.rejected', path: entry.path, errors }, 'content on disk was refused')
+    const { path, fingerprint, sha256 } = entry
+    this.#refused.add(path, fingerprint)
+    if ((await index.refusalOf(path)) === sha256) return
+    log.warn({ event: 'files.rejected', path, errors }, 'content on disk was refused')
     const changes = told(origin, (of) => [contentChange('FILE REJECTED', entry, of, { errors })])
-    if (changes.length > 0) await index.apply({ changes })
+    await index.apply({ refuse: [{ path, sha256 }], changes })
   }
 
-  async #bytes(path: FilePath, sha256: string): Promise<Buffer> {
-    const bytes = await this.#deps.content.bytes(path)
-    const actual = createHash('sha256').update(bytes).digest('hex')
-    // What is judged must be what is told.
-    if (actual !== sha256) throw new Error('the file changed while it was validated')
-    return bytes
+  async #faultsOf(path: FilePath, copy: ContentCopy): Promise<readonly ContentFault[]> {
+    for (const validator of this.#deps.validators) {
+      if (!validator.matches(path)) continue
+      // Whoever edits the file itself has no header to confirm with.
+      const faults = await validator.validate(copy, { path, confirmShrink: true })
+      if (faults.length > 0) return faults
+    }
+    return []
   }
 }
 
@@ -173,4 +190,12 @@ function told(
   changes: (origin: 'disk' | 'offline') => readonly FileChange[],
 ): readonly FileChange[] {
   return origin === 'silent' ? [] : changes(origin)
+}
+
+function judgement(faults: readonly ContentFault[], copy: ContentCopy | undefined): Judgement {
+  return {
+    faults,
+    copy,
+    [Symbol.asyncDispose]: async () => await copy?.[Symbol.asyncDispose](),
+  }
 }

@@ -1,4 +1,5 @@
 import type { FilePath } from '../../protocol/file-path.ts'
+import type { ReceivedContent } from '../content-validator.ts'
 import type { Fingerprint } from '../fingerprint.ts'
 
 /** A regular file as it is on disk. */
@@ -16,6 +17,12 @@ export interface HashedContent {
   readonly after: Fingerprint
 }
 
+/** A content that nobody edits while it is judged. Disposing of it discards it, unless it is kept. */
+export interface ContentCopy extends ReceivedContent, AsyncDisposable {
+  /** Makes it what is served of its path when what is on disk is not accepted. */
+  keep(): Promise<void>
+}
+
 /**
  * Looks at the files of a volume as they are on disk. Symbolic links are followed nowhere on the way, so
  * that nothing outside the volume is ever read. Each method rejects when it cannot tell (no permission, a
@@ -26,6 +33,8 @@ export interface ContentReader {
   look(path: FilePath): Promise<FileLook | undefined>
   /** Reads it whole, off the main thread. @returns undefined when no regular file is there */
   hash(path: FilePath): Promise<HashedContent | undefined>
-  /** Reads a file that a validator wants to see. */
-  bytes(path: FilePath): Promise<Buffer>
+  /** Copies a file that is to be judged. @returns undefined when no regular file is there */
+  copy(path: FilePath): Promise<ContentCopy | undefined>
+  /** Lets go of the copies that were kept of a path, except of the one content that is accepted. */
+  retain(path: FilePath, sha256: string | undefined): Promise<void>
 }

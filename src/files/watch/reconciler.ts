@@ -1,9 +1,11 @@
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { Fingerprint } from '../fingerprint.ts'
+import type { IndexEntry } from '../index/file-index.ts'
 import type { PathLocks } from '../path-locks.ts'
 import { BatchReconciler, type Outcome } from './batch-reconciler.ts'
 import { ChangeTeller, type ChangeTellerDeps } from './change-teller.ts'
+import type { HashedContent } from './content-reader.ts'
 import { Outstanding } from './outstanding.ts'
 import { type PathHint, Settle, type Unsettled } from './settle.ts'
 import { systemTimers, type Timers } from './watch-timers.ts'
@@ -102,8 +104,10 @@ export class Reconciler implements AsyncDisposable {
     if (finding.state !== 'arrived') return
     const content = await this.#deps.content.hash(path)
     if (content === undefined) return
-    const faults = await this.#teller.faultsOf(path, content, finding.known)
-    await this.#teller.tellContent(path, content, finding.known, faults, 'disk')
+    const { known } = finding
+    await using judgement = await this.#judge(path, content, known)
+    if (judgement === undefined) return
+    await this.#teller.tellContent(path, content, known, judgement, 'disk')
   }
 
   /**
@@ -123,6 +127,17 @@ export class Reconciler implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** Where nothing can judge what is on disk, it is no reason to refuse what is to replace it. */
+  async #judge(path: FilePath, content: HashedContent, known: IndexEntry | undefined) {
+    try {
+      return await this.#teller.judge(path, content, known)
+    } catch (err) {
+      if (!(err instanceof BrokerError)) throw err
+      this.#deps.log.error({ event: 'files.reconcile', path, err }, 'a path could not be told')
+      return undefined
+    }
   }
 
   async #close(): Promise<void> {

@@ -1,24 +1,27 @@
 import type { FilePath } from '../../protocol/file-path.ts'
 import { type Fingerprint, sameFingerprint } from '../fingerprint.ts'
 
-/** Files whose content on disk a validator refused and that was told: each content is refused once. */
+/** Files whose content on disk was refused: none is judged again before it is touched, or at the next start. */
 export class RefusedContents {
-  readonly #refused = new Map<FilePath, { fingerprint: Fingerprint; readonly sha256: string }>()
+  readonly #refused = new Map<FilePath, Fingerprint>()
 
   /** True when the file is untouched since it was refused. */
   isUntouched(path: FilePath, fingerprint: Fingerprint): boolean {
     const refused = this.#refused.get(path)
-    return refused !== undefined && sameFingerprint(refused.fingerprint, fingerprint)
+    return refused !== undefined && sameFingerprint(refused, fingerprint)
   }
 
-  /** @returns false when the same bytes were refused before */
-  add(path: FilePath, fingerprint: Fingerprint, sha256: string): boolean {
-    const isNew = this.#refused.get(path)?.sha256 !== sha256
-    this.#refused.set(path, { fingerprint, sha256 })
-    return isNew
+  add(path: FilePath, fingerprint: Fingerprint): void {
+    this.#refused.set(path, fingerprint)
   }
 
-  delete(path: FilePath): void {
-    this.#refused.delete(path)
+  /** @returns whether it was there */
+  delete(path: FilePath): boolean {
+    return this.#refused.delete(path)
+  }
+
+  /** All are judged again when they are looked at. */
+  clear(): void {
+    this.#refused.clear()
   }
 }

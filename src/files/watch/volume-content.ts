@@ -1,12 +1,13 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, readFile } from 'node:fs/promises'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { fingerprintOf } from '../fingerprint.ts'
+import type { AcceptedContents } from '../store/accepted-contents.ts'
 import { isMissing } from '../store/storage-fault.ts'
 import { type OwnLinks, statOf } from '../store/visible-file.ts'
 import { type ContentHasher, digestsOf } from '../uploads/content-hasher.ts'
 import type { Place, Volume } from '../volumes/volume.ts'
-import type { ContentReader, FileLook, HashedContent } from './content-reader.ts'
+import type { ContentCopy, ContentReader, FileLook, HashedContent } from './content-reader.ts'
 
 /** A pipe would block `open`, a link would lead elsewhere. */
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
@@ -21,8 +22,15 @@ export class VolumeContent implements ContentReader {
   readonly #volume: Volume
   readonly #hasher: ContentHasher
   readonly #ownLinks: OwnLinks
+  readonly #accepted: AcceptedContents
 
-  constructor(volume: Volume, hasher: ContentHasher, ownLinks: OwnLinks) {
+  constructor(
+    volume: Volume,
+    hasher: ContentHasher,
+    ownLinks: OwnLinks,
+    accepted: AcceptedContents,
+  ) {
+    this.#accepted = accepted
     this.#volume = volume
     this.#hasher = hasher
     this.#ownLinks = ownLinks
@@ -48,10 +56,27 @@ export class VolumeContent implements ContentReader {
     return { sha256, before, after }
   }
 
-  async bytes(path: FilePath): Promise<Buffer> {
-    await using file = await this.#open(path)
-    if (file === undefined) throw new Error('the file is gone')
-    return await file.readFile()
+  async copy(path: FilePath): Promise<ContentCopy | undefined> {
+    await using place = await this.#place(path)
+    if ((await statOf(place))?.isFile() !== true || place === undefined) return undefined
+    await using cleanup = new AsyncDisposableStack()
+    const copy = cleanup.use(await this.#accepted.copy(path, place.directory.at(place.name)))
+    await using file = await open(copy.file, READ)
+    const { size } = await file.stat()
+    const sha256 = await this.#digest(file, size)
+    cleanup.move()
+    return {
+      size,
+      sha256,
+      file: copy.file,
+      bytes: () => readFile(copy.file),
+      keep: () => copy.keep(sha256),
+      [Symbol.asyncDispose]: () => copy[Symbol.asyncDispose](),
+    }
+  }
+
+  retain(path: FilePath, sha256: string | undefined): Promise<void> {
+    return this.#accepted.retain(path, sha256)
   }
 
   async #digest(file: FileHandle, size: number): Promise<string> {
