@@ -41,7 +41,7 @@ export interface Gateway extends AsyncDisposable {
   readonly newAdminToken: string | undefined
   /** What clients of the CURVE endpoints need; undefined when there are none. */
   readonly curvePublicKey: string | undefined
-  /** Puts the users file in force as it is on disk. */
+  /** Puts the users file in force as it is on disk, and the schemas of contents. */
   reload(): Promise<void>
   /** Tells clients to come back, spreading their closes over `windowMs`, finishes requests, and closes. */
   drain(windowMs: number): Promise<void>
@@ -168,7 +168,9 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     url,
     newAdminToken: users.newAdminToken,
     curvePublicKey: curve?.publicKey,
-    reload: () => users.reload(),
+    reload: async () => {
+      await Promise.all([users.reload(), files.reload()])
+    },
     drain: async (windowMs) => {
       // Nobody new is let in while those who are here are told to leave.
       const closed = server.close()

@@ -37,6 +37,8 @@ export interface OpenFiles extends AsyncDisposable {
   /** Resolves when what changed while the broker was down is told. */
   readonly started: Promise<void>
   watchStatus(): WatchStatus
+  /** Reads the schemas of the file policy again; with a bad one all remain as they are. */
+  reload(): Promise<void>
 }
 
 /** The users file is small and written at once: it need not be quiet for long. */
@@ -118,6 +120,12 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
     store,
     started,
     watchStatus: () => watch.status,
+    reload: async () => {
+      const schemas = await byPolicy.reload()
+      if (schemas.ok) return watch.rescan({ rejudges: true })
+      const fields = { event: 'files.schemas.refused', errors: schemas.error }
+      log.error(fields, 'schemas refused; the former ones are in force')
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

@@ -14,7 +14,7 @@ const PARENT_CHECK_MS = 500
 
 /**
  * Runs the broker until a signal ends it: SIGTERM and SIGINT drain, a second one ends at once, SIGHUP reads
- * the users file again.
+ * the users file and the schemas of contents again.
  *
  * @returns the exit code
  */

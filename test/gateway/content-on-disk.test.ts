@@ -264,6 +264,18 @@ test('a content that nothing can judge is not told, and an upload may still repl
   assert.equal(await judging.served('judged/a.txt'), 'two')
 })
 
+test('schemas are read again on demand, and what they refused is judged again', async () => {
+  await using judging = await startJudging()
+  await judging.write('judged/a.json', BAD)
+  assert.equal(await judging.nextType(), 'FILE REJECTED judged/a.json')
+  await judging.reload({ type: 'strin' })
+  assert.equal((await judging.put('judged/b.json', BAD)).status, 422)
+  await judging.reload({ required: ['bad'] })
+  assert.equal(await judging.nextType(), 'FILE CREATED judged/a.json')
+  assert.equal((await judging.put('judged/b.json', BAD)).status, 201)
+  assert.equal((await judging.put('judged/b.json', GOOD)).status, 422)
+})
+
 test('whatever is written on disk or uploaded, what is served fits the schema', async () => {
   await using judging = await startJudging()
   const contents = fc.oneof(

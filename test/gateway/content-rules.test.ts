@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { startGateway } from '../support/gateway.ts'
 
 const SCHEMA = {
@@ -121,4 +122,38 @@ test('a schema by which nothing can be judged refuses the start, and says which'
   )
   const missing = [{ paths: '**', content: { schema: 'other.json' } }]
   await assert.rejects(startWithRules(missing), /other\.json: cannot be read \(ENOENT\)/)
+})
+
+test('the example policy takes a good build and refuses a bad one', async () => {
+  const filePolicy = join(import.meta.dirname, '../../examples/file-policy/files.json')
+  await using broker = await startGateway({ filePolicy, settle: '20ms' })
+  const put = async (path: string, body: string | Buffer<ArrayBuffer>) => {
+    const answer = await broker.request(`/files/${path}`, { method: 'PUT', body, as: 'admin' })
+    return [answer.status, (await answer.json()) as { errors?: unknown }] as const
+  }
+  const artifacts = [{ path: 'app.tar.gz', sha256: 'ab'.repeat(32) }]
+  const manifest = {
+    build: 1,
+    commit: 'cd'.repeat(20),
+    finished: '2026-11-20T10:00:00Z',
+    artifacts,
+  }
+  const [accepted] = await put('builds/app/1/manifest.json', JSON.stringify(manifest))
+  assert.equal(accepted, 201)
+  const wrong = JSON.stringify({ ...manifest, build: '1', finished: 'today' }, undefined, 2)
+  const [refused, { errors }] = await put('builds/app/2/manifest.json', wrong)
+  assert.equal(refused, 422)
+  assert.deepEqual(errors, [
+    { message: '/build must be integer', line: 2, column: 12 },
+    { message: '/finished must match format "date-time"', line: 4, column: 15 },
+  ])
+  assert.equal((await put('builds/app/1/app.tar.gz', gzipSync('artifact')))[0], 201)
+  const [torn, { errors: why }] = await put(
+    'builds/app/2/app.tar.gz',
+    gzipSync('artifact').subarray(0, -1),
+  )
+  assert.equal(torn, 422)
+  assert.match(JSON.stringify(why), /gzip: stdin/)
+  assert.equal((await put('pages/index.html', '<p>'))[0], 201)
+  assert.equal((await put('pages/setup.exe', 'MZ'))[0], 422)
 })

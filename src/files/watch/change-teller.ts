@@ -100,6 +100,11 @@ export class ChangeTeller {
     return judgement(faults, copy)
   }
 
+  /** What was refused is judged again when it is looked at: the validators have changed. */
+  rejudge(): void {
+    this.#refused.clear()
+  }
+
   isValidated(path: FilePath): boolean {
     return this.#deps.validators.some((validator) => validator.matches(path))
   }

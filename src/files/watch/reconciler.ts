@@ -110,6 +110,11 @@ export class Reconciler implements AsyncDisposable {
     await this.#teller.tellContent(path, content, known, judgement, 'disk')
   }
 
+  /** What was refused is judged again when it is hinted at. */
+  rejudge(): void {
+    this.#teller.rejudge()
+  }
+
   /**
    * Resolves when all that was hinted at until now is told.
    *

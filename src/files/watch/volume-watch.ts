@@ -135,8 +135,13 @@ export class VolumeWatch implements AsyncDisposable {
     await this.#tellAll()
   }
 
-  /** The same after a walk of everything, which does not rely on events. */
-  async rescan(): Promise<void> {
+  /**
+   * The same after a walk of everything, which does not rely on events.
+   *
+   * @param rejudges - what was refused, too: the validators have changed
+   */
+  async rescan({ rejudges = false } = {}): Promise<void> {
+    if (rejudges) this.#reconciler.rejudge()
     await this.#rescans.request(this.#options.prefix)
     await this.#tellAll()
   }
