@@ -80,7 +80,9 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
       throw new BrokerError('UPGRADE_REQUIRED', 'no WebSocket is served at this address')
     }
   })
-  app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
+  // Redaction, which looks at every value, is for what may hold a secret: the fields of this line do not.
+  const requestLog = logger.child({}, { redact: [] })
+  app.addHook('onResponse', async (request, reply) => logRequest(requestLog, request, reply))
   return app
 }
 
@@ -96,8 +98,9 @@ function ownUrl({ protocol, host }: FastifyRequest): string {
 }
 
 /** The query may hold a ticket: only the path is logged. */
-function logRequest(request: FastifyRequest, reply: FastifyReply): void {
+function logRequest(log: FastifyBaseLogger, request: FastifyRequest, reply: FastifyReply): void {
   const fields = {
+    requestId: request.id,
     event: 'http.request',
     method: request.method,
     path: request.raw.url?.split('?', 1)[0],
@@ -106,7 +109,7 @@ function logRequest(request: FastifyRequest, reply: FastifyReply): void {
     user: request.principal?.user ?? undefined,
     peer: request.ip,
   }
-  request.log.info(fields, 'request')
+  log.info(fields, 'request')
 }
 
 /** Requests that the parser of Node refuses never become requests: the answer is written by hand. */
