@@ -13,7 +13,7 @@ import { whoAmI } from './who-am-i.ts'
  */
 export function installIdentity(app: FastifyInstance, deps: IdentityDeps): void {
   app.decorateRequest('principal')
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     // So that error handlers and logs find a principal when the credential is refused.
     request.principal = deps.directory.anonymous()
     try {
@@ -25,6 +25,7 @@ export function installIdentity(app: FastifyInstance, deps: IdentityDeps): void 
       }
       throw error
     }
+    done()
   })
   installRoutes(app, deps)
 }

@@ -65,7 +65,10 @@ export async function eventsPlugin(
     app.route({
       method: 'POST',
       url,
-      preParsing: async (request) => judgeRoute(request),
+      preParsing: (request, _reply, _payload, done) => {
+        judgeRoute(request)
+        done()
+      },
       handler: (request, reply) => httpPublish(services.publisher, request, reply),
     })
   }

@@ -71,18 +71,23 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     // The gateway drains its connections itself before it closes the server.
     preClose: (done) => done(),
   })
-  // After the plugin, whose own hook sets `request.ws`.
-  app.addHook('onRequest', async (request, reply) => {
+  // After the plugin, whose own hook sets `request.ws`. Hooks of every request take `done`: each promise
+  // among them costs as much as what they do.
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     const { routeOptions, is404 } = request
     const takesWebSockets = routeOptions.config?.ws === true
     if (request.ws && !takesWebSockets && !is404) {
       throw new BrokerError('UPGRADE_REQUIRED', 'no WebSocket is served at this address')
     }
+    done()
   })
   // Redaction, which looks at every value, is for what may hold a secret: the fields of this line do not.
   const requestLog = logger.child({}, { redact: [] })
-  app.addHook('onResponse', async (request, reply) => logRequest(requestLog, request, reply))
+  app.addHook('onResponse', (request, reply, done) => {
+    logRequest(requestLog, request, reply)
+    done()
+  })
   return app
 }
 

@@ -31,8 +31,9 @@ const PLACES = {
 /** `GET /`, `/livez`, `/readyz`, `/metrics` and `/problems/{code}`. */
 export function installOperations(app: FastifyInstance, deps: OperationsDeps): void {
   const { version, metrics, components } = deps
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     metrics.observe(request.method, reply.statusCode, reply.elapsedTime)
+    done()
   })
   app.get('/', async (request, reply) => {
     if (request.headers.accept?.includes('text/html') !== true) {
