@@ -7,8 +7,8 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
-import { monotonicFactory } from 'ulid'
 import { webSocketOptions } from '../events/websocket/websocket-options.ts'
+import { idFactory } from '../protocol/id-factory.ts'
 import { BrokerError, type ProblemCode, toProblem } from '../protocol/problem.ts'
 import { PROBLEM_TYPE, sendProblem } from './problem-reply.ts'
 import { RouteMethods } from './route-methods.ts'
@@ -35,7 +35,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   const { logger, publicUrl, maxEventBytes } = options
   const send = (error: Error, request: FastifyRequest, reply: FastifyReply) =>
     sendProblem(error as BrokerError, request, reply, publicUrl ?? ownUrl(request))
-  const newRequestId = monotonicFactory()
+  const newRequestId = idFactory()
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({

@@ -1,5 +1,5 @@
-import { monotonicFactory } from 'ulid'
 import type { Principal } from '../../auth/principal.ts'
+import { idFactory } from '../../protocol/id-factory.ts'
 import { formatPosition } from '../../protocol/position.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { Topic } from '../../protocol/topic.ts'
@@ -42,8 +42,7 @@ export class Publisher {
   readonly #log: EventLog
   readonly #maxEventBytes: number
   readonly #rate: PublishRate
-  /** Counts up within a millisecond: asking for 16 random numbers each was two thirds of a publish. */
-  readonly #newId = monotonicFactory()
+  readonly #newId = idFactory()
   #uncommittedBytes = 0
 
   constructor({ log, maxEventBytes, rate = new PublishRate(Infinity) }: PublisherDeps) {
