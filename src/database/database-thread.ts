@@ -1,6 +1,6 @@
 /** The thread of `database.ts`: commits in groups, answers queries between them. */
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import type { DatabaseReply, DatabaseRequest, Row, SqlValue, Statement } from './database.ts'
 
 type CommitRequest = Extract<DatabaseRequest, { commit: unknown }>
@@ -107,15 +107,4 @@ function serve(requests: readonly DatabaseRequest[]): DatabaseReply[] {
   return replies
 }
 
-port.on('message', (first: DatabaseRequest[]) => {
-  const requests = [...first]
-  for (
-    let more = receiveMessageOnPort(port);
-    more !== undefined;
-    more = receiveMessageOnPort(port)
-  ) {
-    requests.push(...(more.message as DatabaseRequest[]))
-    if (requests.length >= MAX_ROWS_PER_TRANSACTION) break
-  }
-  port.postMessage(serve(requests))
-})
+port.on('message', (requests: DatabaseRequest[]) => port.postMessage(serve(requests)))

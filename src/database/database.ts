@@ -41,7 +41,9 @@ interface Waiting {
 export class Database implements AsyncDisposable {
   readonly #thread: Worker
   readonly #waiting = new Map<number, Waiting>()
+  /** What the thread is given next: while it is at work, requests gather to one group. */
   #outbox: DatabaseRequest[] = []
+  #isBusy = false
   #lastId = 0
   #closing: Promise<void> | undefined
   #failure: Error | undefined
@@ -49,6 +51,8 @@ export class Database implements AsyncDisposable {
   private constructor(thread: Worker) {
     this.#thread = thread
     thread.on('message', (replies: readonly DatabaseReply[]) => {
+      this.#isBusy = false
+      this.#post()
       for (const reply of replies) this.#settle(reply)
     })
     thread.on('error', (cause) => this.#fail(new Error('the database thread failed', { cause })))
@@ -105,13 +109,14 @@ export class Database implements AsyncDisposable {
   #send(request: (id: number) => DatabaseRequest): Promise<readonly Row[]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     const id = ++this.#lastId
-    // One message to the thread for all that one turn of the loop asks for.
     if (this.#outbox.length === 0) queueMicrotask(() => this.#post())
     this.#outbox.push(request(id))
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }))
   }
 
   #post(): void {
+    if (this.#isBusy || this.#outbox.length === 0) return
+    this.#isBusy = true
     const requests = this.#outbox
     this.#outbox = []
     this.#thread.postMessage(requests)

@@ -40,10 +40,10 @@ export function insertions(events: readonly SequencedEvent[], now: number): Stat
     rows.push([event.offset, topic, familyOf(topic), now, event.json.length, user, json])
     if (identity !== undefined) identities.push([identity, id, event.offset, topic, now])
   }
-  return [
-    { sql: INSERT_EVENT, rows },
-    { sql: INSERT_IDENTITY, rows: identities },
-  ]
+  const inserted = { sql: INSERT_EVENT, rows }
+  return identities.length === 0
+    ? [inserted]
+    : [inserted, { sql: INSERT_IDENTITY, rows: identities }]
 }
 
 export function trimming(family: HistoryFamily, through: number): Statement[] {
