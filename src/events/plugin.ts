@@ -36,6 +36,7 @@ export async function eventsPlugin(
       }
       done()
     }
+  app.decorateRequest('topic')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
     '*',

@@ -35,6 +35,7 @@ function decodeSegment(raw: string): string {
   if (/%2f|%5c|%00/i.test(raw) || raw.includes('\\')) {
     throw new BrokerError('TARGET_INVALID', 'the URL holds an encoded slash, a backslash or a NUL')
   }
+  if (!raw.includes('%')) return raw
   try {
     return decodeURIComponent(raw)
   } catch (cause) {

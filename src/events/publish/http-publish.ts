@@ -12,7 +12,7 @@ export async function httpPublish(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
-  const topic = routeTopic(request)
+  const { topic } = request
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
   const { isBatch, inputs } = readPublishBody(request.headers, body)
   const idempotencyKey = idempotencyKeyOf(request)
@@ -23,13 +23,22 @@ export async function httpPublish(
   return reply.code(first.duplicate ? 200 : 201).send(first)
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Of a publish: the topic in its address, undefined when there is none. */
+    topic: Topic | undefined
+  }
+}
+
 /**
- * Judged before the body is read, so that nobody sends megabytes to be told no.
+ * Reads the topic of the address and judges it before the body is read, so that nobody sends megabytes to be
+ * told no.
  *
  * @throws {BrokerError} `TOPIC_INVALID`, `TOPIC_RESERVED`, `FORBIDDEN`, `UNAUTHENTICATED`
  */
 export function judgeRoute(request: FastifyRequest): void {
   const topic = routeTopic(request)
+  request.topic = topic
   if (topic === undefined) return
   if (isReservedTopic(topic)) {
     throw new BrokerError(

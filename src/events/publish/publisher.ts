@@ -2,6 +2,7 @@ import type { Principal } from '../../auth/principal.ts'
 import { idFactory } from '../../protocol/id-factory.ts'
 import { formatPosition } from '../../protocol/position.ts'
 import { BrokerError } from '../../protocol/problem.ts'
+import { isLongerThan } from '../../protocol/text.ts'
 import type { Topic } from '../../protocol/topic.ts'
 import { admitPublisher } from '../delivery/admission.ts'
 import type { EventDraft, EventLog } from '../log/event-log.ts'
@@ -90,7 +91,7 @@ export class Publisher {
     const draft = composeEvent(input, context)
     admitPublisher(principal, draft.topic)
     // The position comes on top; nobody should lose an event to its digits.
-    if (Buffer.byteLength(draft.json) > this.#maxEventBytes) {
+    if (isLongerThan(draft.json, this.#maxEventBytes)) {
       throw new BrokerError('TOO_LARGE', `an event holds at most ${this.#maxEventBytes} bytes`)
     }
     return draft
