@@ -27,12 +27,11 @@ export interface IdentityDeps {
  *   `TOO_MANY_REQUESTS`, and `REQUEST_INVALID` for a token in the query
  */
 export function identifyRequest(request: FastifyRequest, deps: IdentityDeps): Principal {
-  const query = queryOf(request.raw.url ?? '/')
-  refuseTokens(query)
-  const ticket = ticketIn(query)
+  const ticket = ticketIn(request.raw.url ?? '/')
   const presented = presentedCredential(request.raw.rawHeaders)
   if (ticket !== undefined && presented !== undefined) throw conflict()
-  refuseForeignOrigin(request, deps.origins, ticket !== undefined || presented?.isAmbient === false)
+  const isExplicit = ticket !== undefined || presented?.isAmbient === false
+  if (!isExplicit) refuseForeignOrigin(request, deps.origins)
   const from = request.ip
   if (ticket !== undefined) return deps.tickets.redeem(ticket, useOf(request), from)
   const certificate = deps.certificateOf?.(request)
@@ -66,11 +65,7 @@ function refuseOtherOwner(
   if (listed !== undefined && listed.user !== principal.user) throw conflict()
 }
 
-function refuseForeignOrigin(
-  { method, headers }: FastifyRequest,
-  rules: OriginRules,
-  isExplicit: boolean,
-): void {
+function refuseForeignOrigin({ method, headers }: FastifyRequest, rules: OriginRules): void {
   const facts = {
     method,
     origin: headers.origin,
@@ -78,7 +73,7 @@ function refuseForeignOrigin(
     fetchSite: single(headers['sec-fetch-site']),
     fetchMode: single(headers['sec-fetch-mode']),
     fetchDest: single(headers['sec-fetch-dest']),
-    isExplicit,
+    isExplicit: false,
   }
   if (!isForbiddenOrigin(facts, rules)) return
   throw new BrokerError(
@@ -89,11 +84,6 @@ function refuseForeignOrigin(
 
 function single(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value
-}
-
-function queryOf(target: string): URLSearchParams {
-  const [, query = ''] = /\?([^#]*)/.exec(target) ?? []
-  return new URLSearchParams(query)
 }
 
 /** URLs are logged by proxies, kept in histories and sent on as referrers: a token there has leaked. */
@@ -108,7 +98,11 @@ function refuseTokens(query: URLSearchParams): void {
   }
 }
 
-function ticketIn(query: URLSearchParams): string | undefined {
+function ticketIn(target: string): string | undefined {
+  const [, text] = /\?([^#]*)/.exec(target) ?? []
+  if (text === undefined) return undefined
+  const query = new URLSearchParams(text)
+  refuseTokens(query)
   const [ticket, ...others] = query.getAll('ticket')
   if (others.some((other) => other !== ticket)) throw conflict()
   return ticket

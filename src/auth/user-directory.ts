@@ -140,7 +140,7 @@ export class UserDirectory implements Identities {
 
   #byTokenHash(hash: string): Principal {
     const listed = this.#table.credential('token', hash)
-    if (listed !== undefined && isSameHash(listed.value, hash)) return this.#principalOf(listed)
+    if (listed !== undefined) return this.#principalOf(listed)
     const admin = this.#deps.adminToken.hash()
     if (admin !== undefined && isSameHash(admin, hash)) return this.#administrator(hash)
     throw new BrokerError('CREDENTIAL_INVALID', 'the token is not known')
@@ -214,7 +214,7 @@ function anonymousOf(table: UsersTable): Principal {
   return { user: null, rights: table.anonymousRights, credential: null }
 }
 
-/** The map finds a hash in a time that tells nothing of a secret; its last comparison must not either. */
+/** The map of the table finds a hash in a time that tells nothing of a secret; this must not either. */
 function isSameHash(a: string, b: string): boolean {
   return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
 }

@@ -7,6 +7,7 @@ import { isIPv6 } from 'node:net'
  */
 export function addressSource(address: string | undefined): string {
   if (address === undefined || address === '') return 'local'
+  if (!address.includes(':')) return address
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
   if (mapped?.[1] !== undefined) return mapped[1]
   const [plain = ''] = address.split('%')

@@ -30,16 +30,17 @@ export function presentedCredential(
   return found
 }
 
-function* credentialsIn(rawHeaders: readonly string[]): Generator<PresentedCredential> {
+function credentialsIn(rawHeaders: readonly string[]): PresentedCredential[] {
+  const found: PresentedCredential[] = []
   const protocols: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]?.toLowerCase()
     const value = (rawHeaders[i + 1] ?? '').trim()
-    if (name === 'authorization') yield parseAuthorization(value)
-    else if (name === 'x-broker-token') yield explicit(value)
+    if (name === 'authorization') found.push(parseAuthorization(value))
+    else if (name === 'x-broker-token') found.push(explicit(value))
     else if (name === 'sec-websocket-protocol') protocols.push(...value.split(/[\t ]*,[\t ]*/))
   }
-  yield* fromSubprotocols(protocols)
+  return [...found, ...fromSubprotocols(protocols)]
 }
 
 function same(a: PresentedCredential, b: PresentedCredential): PresentedCredential {
@@ -81,7 +82,7 @@ function parseBasic(text: string): PresentedCredential {
 }
 
 /** Lets a browser give a token to a WebSocket; a server that echoes no real subprotocol fails the client. */
-function* fromSubprotocols(protocols: readonly string[]): Generator<PresentedCredential> {
+function fromSubprotocols(protocols: readonly string[]): PresentedCredential[] {
   const bearers = protocols.filter((protocol) => protocol.startsWith('bearer.'))
   if (bearers.length > 0 && bearers.length === protocols.length) {
     throw new BrokerError(
@@ -89,11 +90,11 @@ function* fromSubprotocols(protocols: readonly string[]): Generator<PresentedCre
       'the subprotocol "bearer.…" is offered beside a real one, such as broker.v1.json',
     )
   }
-  for (const bearer of bearers) {
+  return bearers.map((bearer) => {
     const encoded = bearer.slice('bearer.'.length)
     if (!/^[A-Za-z0-9_-]+={0,2}$/.test(encoded)) throw invalid('the subprotocol holds no token')
-    yield explicit(Buffer.from(encoded, 'base64url').toString('utf8'))
-  }
+    return explicit(Buffer.from(encoded, 'base64url').toString('utf8'))
+  })
 }
 
 function invalid(detail: string): BrokerError {
