@@ -78,8 +78,8 @@ export class Database implements AsyncDisposable {
   }
 
   /** Runs all `statements` in one transaction, or none of them; resolves when they are durable. */
-  async commit(statements: readonly Statement[]): Promise<void> {
-    await this.#send((id) => ({ id, commit: statements }))
+  commit(statements: readonly Statement[]): Promise<unknown> {
+    return this.#send((id) => ({ id, commit: statements }))
   }
 
   /** Reads; sees every commit that was asked for before. */

@@ -63,14 +63,15 @@ function composeMessage({ attributes, data }: MessageEvent, context: PublishCont
   checkAttributes(attributes)
   const topic = topicOf(attributes['topic'], context)
   const given = identityOf(attributes, context)
-  const { specversion: _, id: _id, source: _source, type, time, ...others } = attributes
-  const head = {
+  const head: Record<string, string> = {
     specversion: '1.0',
     id: given.id,
     source: given.source,
-    type: type ?? 'message',
-    time: time ?? context.now,
-    ...Object.fromEntries(Object.entries(others).filter(([name]) => !REPLACED.has(name))),
+    type: attributes['type'] ?? 'message',
+    time: attributes['time'] ?? context.now,
+  }
+  for (const [name, value] of Object.entries(attributes)) {
+    if (!Object.hasOwn(head, name) && !REPLACED.has(name)) head[name] = value
   }
   return finish(
     `${JSON.stringify(head).slice(0, -1)}${dataMember(data)}`,

@@ -76,10 +76,18 @@ export class Publisher {
       }
     })
     this.#rate.spend(principal.user, drafts.length)
+    const bytes = this.#admit(drafts)
     try {
-      return await this.#append(drafts)
+      const acks = await this.#log.append(drafts)
+      return acks.map(({ id, offset, duplicate }) => ({
+        id,
+        position: formatPosition(this.#log.epoch, offset),
+        duplicate,
+      }))
     } catch (error) {
       throw isBatch ? error : withoutIndex(error)
+    } finally {
+      this.#uncommittedBytes -= bytes
     }
   }
 
@@ -97,23 +105,15 @@ export class Publisher {
     return draft
   }
 
-  async #append(drafts: readonly EventDraft[]): Promise<readonly Receipt[]> {
+  /** Counts what is on its way to the log; returns by how much, to be taken off again. */
+  #admit(drafts: readonly EventDraft[]): number {
     const bytes = drafts.reduce((sum, { json }) => sum + json.length, 0)
     if (this.#uncommittedBytes > 0 && this.#uncommittedBytes + bytes > MAX_UNCOMMITTED_BYTES) {
       const fields = { retryAfterSeconds: 1 }
       throw new BrokerError('TOO_MANY_REQUESTS', 'the event log is behind', { fields })
     }
     this.#uncommittedBytes += bytes
-    try {
-      const acks = await this.#log.append(drafts)
-      return acks.map(({ id, offset, duplicate }) => ({
-        id,
-        position: formatPosition(this.#log.epoch, offset),
-        duplicate,
-      }))
-    } finally {
-      this.#uncommittedBytes -= bytes
-    }
+    return bytes
   }
 }
 
