@@ -24,6 +24,9 @@ database.exec(`
   PRAGMA journal_size_limit = 67108864;
 `)
 
+/** One object for all, which is cloned once a message. */
+const DONE: DatabaseReply = {}
+
 const prepared = new Map<string, StatementSync>()
 
 function prepare(sql: string): StatementSync {
@@ -60,22 +63,20 @@ function commitGroup(group: readonly CommitRequest[]): DatabaseReply[] {
   const failure = transaction(() => {
     for (const { commit } of group) run(commit)
   })
-  if (failure === undefined) return group.map(({ id }) => ({ id }))
-  const [only] = group
-  if (group.length === 1 && only !== undefined) return [{ id: only.id, error: failure }]
+  if (failure === undefined) return group.map(() => DONE)
+  if (group.length === 1) return [{ error: failure }]
   return group.flatMap((request) => commitGroup([request]))
 }
 
 function answer(request: Exclude<DatabaseRequest, CommitRequest>): DatabaseReply {
-  const { id } = request
   if ('close' in request) {
     database.close()
-    return { id }
+    return DONE
   }
   try {
-    return { id, rows: prepare(request.query).all(...(request.values as SqlValue[])) as Row[] }
+    return { rows: prepare(request.query).all(...(request.values as SqlValue[])) as Row[] }
   } catch (error) {
-    return { id, error: (error as Error).message }
+    return { error: (error as Error).message }
   }
 }
 

@@ -13,19 +13,19 @@ export interface Statement {
 
 export type Row = Readonly<Record<string, SqlValue>>
 
-/** Work sent to the thread; see `database-thread.ts`. */
+/** Work sent to the thread, which answers each group with as many replies; see `database-thread.ts`. */
 export type DatabaseRequest =
-  | { readonly id: number; readonly commit: readonly Statement[] }
-  | { readonly id: number; readonly query: string; readonly values: readonly SqlValue[] }
-  | { readonly id: number; readonly close: true }
+  | { readonly commit: readonly Statement[] }
+  | { readonly query: string; readonly values: readonly SqlValue[] }
+  | { readonly close: true }
 
 export interface DatabaseReply {
-  readonly id: number
   readonly rows?: readonly Row[]
   readonly error?: string
 }
 
 interface Waiting {
+  readonly request: DatabaseRequest
   resolve(rows: readonly Row[]): void
   reject(error: Error): void
 }
@@ -40,20 +40,20 @@ interface Waiting {
  */
 export class Database implements AsyncDisposable {
   readonly #thread: Worker
-  readonly #waiting = new Map<number, Waiting>()
-  /** What the thread is given next: while it is at work, requests gather to one group. */
-  #outbox: DatabaseRequest[] = []
-  #isBusy = false
-  #lastId = 0
+  /** What the thread is at work on. */
+  #sent: readonly Waiting[] = []
+  /** What it is given next, as one group. */
+  #outbox: Waiting[] = []
   #closing: Promise<void> | undefined
   #failure: Error | undefined
 
   private constructor(thread: Worker) {
     this.#thread = thread
     thread.on('message', (replies: readonly DatabaseReply[]) => {
-      this.#isBusy = false
+      const served = this.#sent
+      this.#sent = []
       this.#post()
-      for (const reply of replies) this.#settle(reply)
+      for (const [i, waiting] of served.entries()) settle(waiting, replies[i])
     })
     thread.on('error', (cause) => this.#fail(new Error('the database thread failed', { cause })))
   }
@@ -79,12 +79,12 @@ export class Database implements AsyncDisposable {
 
   /** Runs all `statements` in one transaction, or none of them; resolves when they are durable. */
   commit(statements: readonly Statement[]): Promise<unknown> {
-    return this.#send((id) => ({ id, commit: statements }))
+    return this.#send({ commit: statements })
   }
 
   /** Reads; sees every commit that was asked for before. */
   async query<Result = Row>(sql: string, values: readonly SqlValue[] = []): Promise<Result[]> {
-    return (await this.#send((id) => ({ id, query: sql, values }))) as Result[]
+    return (await this.#send({ query: sql, values })) as Result[]
   }
 
   /** Waits for what was asked for, then closes the file. */
@@ -99,39 +99,35 @@ export class Database implements AsyncDisposable {
 
   async #close(): Promise<void> {
     if (this.#failure === undefined) {
-      const closed = this.#send((id) => ({ id, close: true }))
+      const closed = this.#send({ close: true })
       this.#failure = new Error('the database is closed')
       await closed
     }
     await this.#thread.terminate()
   }
 
-  #send(request: (id: number) => DatabaseRequest): Promise<readonly Row[]> {
+  #send(request: DatabaseRequest): Promise<readonly Row[]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    const id = ++this.#lastId
     if (this.#outbox.length === 0) queueMicrotask(() => this.#post())
-    this.#outbox.push(request(id))
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }))
+    return new Promise((resolve, reject) => this.#outbox.push({ request, resolve, reject }))
   }
 
   #post(): void {
-    if (this.#isBusy || this.#outbox.length === 0) return
-    this.#isBusy = true
-    const requests = this.#outbox
+    if (this.#sent.length > 0 || this.#outbox.length === 0) return
+    this.#sent = this.#outbox
     this.#outbox = []
-    this.#thread.postMessage(requests)
-  }
-
-  #settle({ id, rows, error }: DatabaseReply): void {
-    const waiting = this.#waiting.get(id)
-    this.#waiting.delete(id)
-    if (error === undefined) waiting?.resolve(rows ?? [])
-    else waiting?.reject(new Error(error))
+    this.#thread.postMessage(this.#sent.map(({ request }) => request))
   }
 
   #fail(error: Error): void {
     this.#failure = error
-    for (const { reject } of this.#waiting.values()) reject(error)
-    this.#waiting.clear()
+    for (const { reject } of [...this.#sent, ...this.#outbox]) reject(error)
+    this.#sent = []
+    this.#outbox = []
   }
+}
+
+function settle({ resolve, reject }: Waiting, reply: DatabaseReply | undefined): void {
+  if (reply !== undefined && reply.error === undefined) resolve(reply.rows ?? [])
+  else reject(new Error(reply?.error ?? 'the database gave no answer'))
 }
