@@ -48,7 +48,9 @@ export class ProxyTrust {
       this.#proxied.add(request)
       return
     }
-    for (const name of FORWARDED) delete request.headers[name]
+    const { headers } = request
+    // Asked for first: deleting what is not there costs ten times as much as looking.
+    for (const name of FORWARDED) if (headers[name] !== undefined) delete headers[name]
   }
 
   #isFront(request: IncomingMessage): boolean {
