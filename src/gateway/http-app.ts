@@ -7,8 +7,8 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
+import { idFactory } from '../events/publish/id-factory.ts'
 import { webSocketOptions } from '../events/websocket/websocket-options.ts'
-import { idFactory } from '../protocol/id-factory.ts'
 import { BrokerError, type ProblemCode, toProblem } from '../protocol/problem.ts'
 import { PROBLEM_TYPE, sendProblem } from './problem-reply.ts'
 import { RouteMethods } from './route-methods.ts'

@@ -1,5 +1,4 @@
 import type { Principal } from '../../auth/principal.ts'
-import { idFactory } from '../../protocol/id-factory.ts'
 import { formatPosition } from '../../protocol/position.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import { isLongerThan } from '../../protocol/text.ts'
@@ -8,6 +7,7 @@ import { admitPublisher } from '../delivery/admission.ts'
 import type { EventDraft, EventLog } from '../log/event-log.ts'
 import { composeEvent } from './compose-event.ts'
 import type { EventInput } from './event-input.ts'
+import { idFactory } from './id-factory.ts'
 import { PublishRate } from './publish-rate.ts'
 
 /** What a publisher is told of each event. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decodeTime, isValid } from 'ulid'
-import { idFactory } from '../../src/protocol/id-factory.ts'
+import { idFactory } from '../../src/events/publish/id-factory.ts'
 
 test('ids of one factory are valid ULIDs of the time and increase', () => {
   const newId = idFactory()
