@@ -83,6 +83,18 @@ export function requireConditions(conditions: Conditions, current: Validators | 
   if (evaluateConditions(conditions, current, false) !== 'proceed') throw conditionFailed(current)
 }
 
+/**
+ * For paths whose writes must say what they expect to find. `If-Modified-Since` says nothing about a write.
+ *
+ * @throws {BrokerError} `PRECONDITION_REQUIRED`
+ */
+export function requireStated({ ifMatch, ifNoneMatch, ifUnmodifiedSince }: Conditions): void {
+  const isStated = [ifMatch, ifNoneMatch, ifUnmodifiedSince].some((each) => each !== undefined)
+  if (isStated) return
+  const detail = 'here a write or delete needs If-Match, If-None-Match or If-Unmodified-Since'
+  throw new BrokerError('PRECONDITION_REQUIRED', detail)
+}
+
 export function conditionFailed(current: Validators | undefined): BrokerError {
   const detail =
     current === undefined ? 'there is no such file' : 'the file is not in the state that was named'

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Principal } from '../../auth/principal.ts'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
-import { type Conditions, parseConditions } from './conditions.ts'
+import { type Conditions, parseConditions, requireStated } from './conditions.ts'
 import { deleteGuard, mayListDirectory, noSuchFile, refusal, requireRight } from './file-rights.ts'
 import { type FileTarget, parseSwitch } from './file-target.ts'
 import { renewed, type UploadDeps } from './put-file.ts'
@@ -10,7 +10,11 @@ import { renewed, type UploadDeps } from './put-file.ts'
 /** Deletes of one directory that are under way at once: their commits share a transaction. */
 const AT_ONCE = 32
 
-/** `DELETE` of a file. @throws {BrokerError} `NOT_FOUND`, `PRECONDITION_FAILED`, `READ_ONLY`, ... */
+/**
+ * `DELETE` of a file.
+ *
+ * @throws {BrokerError} `NOT_FOUND`, `PRECONDITION_REQUIRED`, `PRECONDITION_FAILED`, `READ_ONLY`, ...
+ */
 export async function deleteOne(
   deps: UploadDeps,
   path: FilePath,
@@ -19,7 +23,9 @@ export async function deleteOne(
 ): Promise<FastifyReply> {
   const { principal, headers } = request
   requireRight(principal, 'delete', path)
-  const guard = deleteGuard(() => renewed(deps, principal), parseConditions(headers))
+  const conditions = parseConditions(headers)
+  if (deps.policy?.of('conditional', path)) requireStated(conditions)
+  const guard = deleteGuard(() => renewed(deps, principal), conditions)
   const deleted = await deps.store.delete(path, guard)
   if (deleted === undefined) throw noSuchFile()
   if (deleted.position !== undefined) reply.header('broker-position', deleted.position)
@@ -28,7 +34,7 @@ export async function deleteOne(
 
 /**
  * `DELETE` of a directory: of every file under it, and of the directories that are empty then. Refused
- * whole when one of the files may not be deleted.
+ * whole when one of the files may not be deleted, or not without a condition of its own.
  */
 export async function deleteDirectory(
   deps: UploadDeps,
@@ -55,9 +61,9 @@ export async function deleteDirectory(
 
 const NO_CONDITIONS: Conditions = {}
 
-/** @throws {BrokerError} `NOT_FOUND`, `UNAUTHENTICATED`, `FORBIDDEN` */
+/** @throws {BrokerError} `NOT_FOUND`, `UNAUTHENTICATED`, `FORBIDDEN`, `PRECONDITION_REQUIRED` */
 async function filesBelow(
-  { store }: UploadDeps,
+  { store, policy }: UploadDeps,
   directory: FilePath | '',
   principal: Principal,
 ): Promise<readonly FilePath[]> {
@@ -80,6 +86,7 @@ async function filesBelow(
   for await (const { name } of entries) {
     const path = (directory === '' ? name : `${directory}/${name}`) as FilePath
     if (!rights.may('delete', path)) throw refusal(principal, 'delete')
+    if (policy?.of('conditional', path)) requireStated(NO_CONDITIONS)
     paths.push(path)
   }
   return paths

@@ -3,8 +3,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Principal } from '../../auth/principal.ts'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
+import type { FilePolicy } from '../file-policy.ts'
 import type { CommittedFile, FileStore } from '../store/file-store.ts'
-import { hasConditions, parseConditions } from './conditions.ts'
+import { hasConditions, parseConditions, requireStated } from './conditions.ts'
 import { formatReprDigest, parseDigestFields } from './digest-fields.ts'
 import { requireAdmissible, requireUploadRight, writeGuard } from './file-rights.ts'
 import { encodePath } from './file-target.ts'
@@ -14,6 +15,8 @@ export interface UploadDeps {
   readonly store: FileStore
   /** Refuses a body by its stated length, before it is read. */
   readonly maxFileBytes?: number | undefined
+  /** Says which writes and deletes need a condition. */
+  readonly policy?: FilePolicy | undefined
   /**
    * The same principal as of now, or undefined when its credential is gone: an upload may take longer than
    * its right lasts.
@@ -70,11 +73,11 @@ async function storeBody(
  * Refuses an upload that could not be accepted whatever its body is; also what a front server asks before
  * it reads one.
  *
- * @throws {BrokerError} `UNAUTHENTICATED`, `FORBIDDEN`, `PRECONDITION_FAILED`, `TOO_LARGE`,
- *   `REQUEST_INVALID`, `DIGEST_INVALID`, `MEDIA_TYPE_UNSUPPORTED`
+ * @throws {BrokerError} `UNAUTHENTICATED`, `FORBIDDEN`, `PRECONDITION_REQUIRED`, `PRECONDITION_FAILED`,
+ *   `TOO_LARGE`, `REQUEST_INVALID`, `DIGEST_INVALID`, `MEDIA_TYPE_UNSUPPORTED`
  */
 export async function requireUpload(
-  { store, maxFileBytes = Number.POSITIVE_INFINITY }: UploadDeps,
+  { store, policy, maxFileBytes = Number.POSITIVE_INFINITY }: UploadDeps,
   path: FilePath,
   principal: Principal,
   headers: IncomingHttpHeaders,
@@ -86,6 +89,7 @@ export async function requireUpload(
     throw new BrokerError('TOO_LARGE', `a file may have ${maxFileBytes} bytes`)
   }
   const conditions = parseConditions(headers)
+  if (policy?.of('conditional', path)) requireStated(conditions)
   const { rights } = principal
   const mayBoth = rights.may('create', path) && rights.may('replace', path)
   // Without either the answer does not depend on what is there: the commit looks anyhow.
