@@ -6,9 +6,10 @@ import { parseFileName, parseFileTarget } from './http/file-target.ts'
 import { type GetFileDeps, getFile } from './http/get-file.ts'
 import { getListing } from './http/get-listing.ts'
 import { postFiles } from './http/post-files.ts'
+import { postSync, SYNC_PATH, type SyncDeps } from './http/post-sync.ts'
 import { putFile, type UploadDeps } from './http/put-file.ts'
 
-export interface FilesPluginDeps extends GetFileDeps, UploadDeps {}
+export interface FilesPluginDeps extends GetFileDeps, UploadDeps, SyncDeps {}
 
 const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE']
 
@@ -55,6 +56,7 @@ function registerRoutes(app: FastifyInstance, url: string, deps: FilesPluginDeps
       if (!request.isMultipart()) throw rawOnDirectory()
       return postFiles(deps, path, request, reply)
     }
+    if (path === SYNC_PATH) return postSync(deps, request, reply)
     if (request.isMultipart()) throw formOnFile()
     return putFile(deps, path, request, reply)
   })

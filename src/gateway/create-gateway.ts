@@ -13,6 +13,8 @@ import { ZmqService } from '../events/zmq/zmq-service.ts'
 import { uploadQuestionPlugin } from '../files/http/upload-question.ts'
 import { filesPlugin } from '../files/plugin.ts'
 import { closerOf } from './close-server.ts'
+import { SyncBarrier } from '../files/watch/sync-barrier.ts'
+import { formatPosition } from '../protocol/position.ts'
 import { componentStates } from './component-states.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
 import { openCurveKeys } from './curve-keys.ts'
@@ -148,13 +150,19 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   identities.onChange(() => zmq.judge())
   const uploads = {
     store: files.store,
+    policy: files.policy,
     maxFileBytes: settings.maxFileBytes,
     renew: (principal: Principal) => identities.renew(principal),
   }
+  const barrier = new SyncBarrier(async () => {
+    await files.sync()
+    return formatPosition(eventLog.epoch, eventLog.head)
+  })
   await app.register((scope) => uploadQuestionPlugin(scope, uploads))
   await app.register((scope) =>
     filesPlugin(scope, {
       ...uploads,
+      barrier: () => barrier.pass(),
       acceleratedBy: ({ raw }) => (trust.isFromProxy(raw) ? SERVE_LOCATION : undefined),
     }),
   )

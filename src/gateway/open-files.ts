@@ -34,8 +34,11 @@ export interface OpenFilesDeps {
 /** The files of the broker: what is served, and what keeps the index true to the disk. */
 export interface OpenFiles extends AsyncDisposable {
   readonly store: DiskFileStore
+  readonly policy: FilePolicy
   /** Resolves when what changed while the broker was down is told. */
   readonly started: Promise<void>
+  /** Resolves when every change made on disk before this call is told. */
+  sync(): Promise<void>
   watchStatus(): WatchStatus
   /** Reads the schemas of the file policy again; with a bad one all remain as they are. */
   reload(): Promise<void>
@@ -118,7 +121,9 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
   const owned = cleanup.move()
   return {
     store,
+    policy,
     started,
+    sync: async () => void (await Promise.all([watch.sync(), usersWatch.sync()])),
     watchStatus: () => watch.status,
     reload: async () => {
       const schemas = await byPolicy.reload()

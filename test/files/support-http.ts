@@ -27,7 +27,7 @@ export function principalWith(grants: Grants, user: string | null = 'tester'): P
   return { user, rights, credential: null }
 }
 
-export interface FilesAppOptions extends Omit<FilesPluginDeps, 'store'> {
+export interface FilesAppOptions extends Partial<Omit<FilesPluginDeps, 'store'>> {
   /** Asked for each request. */
   readonly principal?: () => Principal
 }
@@ -45,7 +45,7 @@ export function filesApp(store: FileStore, options: FilesAppOptions = {}): Fasti
     if (problem.code === 'INTERNAL') console.error(error)
     return reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem))
   })
-  app.register(filesPlugin, { store, ...deps })
+  app.register(filesPlugin, { store, barrier: async () => 't:0', ...deps })
   return app
 }
 

@@ -131,6 +131,7 @@ describe('the description of a running broker', () => {
     const page = await check('listDirectory', '/files/some/?limit=1')
     assert.equal(resolve(page.body, '#/next'), 'a.txt')
     await check('listRoot', '/files/?recursive')
+    await check('syncFiles', '/files/sync', { method: 'POST' })
   })
 
   it('is right about identity', async () => {

@@ -8,6 +8,7 @@ import type { Receipt } from '../../src/events/publish/publisher.ts'
 import { CommandFault, readCommand } from '../../src/events/websocket/websocket-command.ts'
 import type { FileChange } from '../../src/files/file-change.ts'
 import type { Listing } from '../../src/files/http/listing.ts'
+import type { SyncAnswer } from '../../src/files/http/post-sync.ts'
 import type { UploadAnswer } from '../../src/files/http/put-file.ts'
 import type * as answers from '../../src/gateway/description/answer-schemas.ts'
 import { asyncApiDocument } from '../../src/gateway/description/asyncapi-document.ts'
@@ -27,6 +28,7 @@ export type AnswersAsDescribed = [
   Described<Receipt, Static<typeof events.Receipt>>,
   Described<Omit<FileChange, 'errors'>, Static<typeof events.FileChange>>,
   Described<UploadAnswer, Static<typeof answers.UploadAnswer>>,
+  Described<SyncAnswer, Static<typeof answers.SyncAnswer>>,
   Described<Listing['entries'][number], Static<typeof answers.ListingEntry>>,
 ]
 

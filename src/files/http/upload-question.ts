@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BrokerError } from '../../protocol/problem.ts'
 import { refusal } from './file-rights.ts'
 import { parseFileTarget } from './file-target.ts'
+import { requireSyncRight, SYNC_PATH } from './post-sync.ts'
 import { requireUpload, type UploadDeps } from './put-file.ts'
 
 /**
@@ -25,6 +26,7 @@ async function answer(deps: UploadDeps, { principal, headers }: FastifyRequest):
     throw new BrokerError('REQUEST_INVALID', 'no upload is asked about')
   }
   const { path, isDirectory } = parseFileTarget(target)
+  if (method === 'POST' && path === SYNC_PATH && !isDirectory) return requireSyncRight(principal)
   if (path !== '' && !isDirectory) return requireUpload(deps, path, principal, headers)
   // A form names its files only in its body.
   const below = path === '' ? '**' : `${path}/**`

@@ -44,6 +44,12 @@ export class SingleFileWatch implements AsyncDisposable {
     return this.#reconciler.reconcile(this.#options.path)
   }
 
+  /** Resolves when a change made before this call is told. */
+  async sync(): Promise<void> {
+    await this.#hint('disk')
+    await this.#reconciler.idle()
+  }
+
   async close(): Promise<void> {
     unwatchFile(this.#options.file, this.#look)
     await this.#reconciler.close()

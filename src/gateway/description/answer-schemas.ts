@@ -61,6 +61,9 @@ export const UploadAnswer = Type.Object({
 
 export const FormAnswer = Type.Object({ files: Type.Array(schemaRef('UploadAnswer')) })
 
+/** `SyncAnswer` of `src/files/http/post-sync.ts`. */
+export const SyncAnswer = Type.Object({ position: schemaRef('Position') })
+
 /** `ListingEntry` of `src/files/http/listing.ts`: what is unknown, or not of a directory, is null. */
 export const ListingEntry = Type.Object({
   name: Type.String({ description: 'Below the directory; with `recursive` it holds slashes.' }),

@@ -37,6 +37,7 @@ const UPLOAD_PROBLEMS: readonly ProblemCode[] = [
   'PATH_CONFLICT',
   'READ_ONLY',
   'PRECONDITION_FAILED',
+  'PRECONDITION_REQUIRED',
   'TOO_LARGE',
   'MEDIA_TYPE_UNSUPPORTED',
   'CONTENT_INVALID',
@@ -44,7 +45,11 @@ const UPLOAD_PROBLEMS: readonly ProblemCode[] = [
   'STORAGE_FULL',
 ]
 
-const DELETE_PROBLEMS: readonly ProblemCode[] = [...READ_PROBLEMS, 'READ_ONLY']
+const DELETE_PROBLEMS: readonly ProblemCode[] = [
+  ...READ_PROBLEMS,
+  'READ_ONLY',
+  'PRECONDITION_REQUIRED',
+]
 
 /** The routes of `src/files/plugin.ts`. */
 export const FILES_PATHS: Readonly<Record<string, PathItem>> = {
@@ -62,6 +67,23 @@ export const FILES_PATHS: Readonly<Record<string, PathItem>> = {
       problems: DELETE_PROBLEMS,
     }),
     options: options('fileOptions', [PATH]),
+  },
+  '/files/sync': {
+    post: operation({
+      operationId: 'syncFiles',
+      tag: 'files',
+      summary: 'Wait until the disk is told',
+      description:
+        'Answers when every change made on disk before is told by an event at or before `position`. A file called `sync` in the root is stored with PUT.',
+      answers: {
+        200: {
+          description: 'Told.',
+          content: { 'application/json': schemaRef('SyncAnswer') },
+          headers: ['Broker-Position'],
+        },
+      },
+      problems: ['UNAUTHENTICATED', 'FORBIDDEN', 'UNAVAILABLE'],
+    }),
   },
   '/files/{directory}/': directory('Directory', [DIRECTORY]),
   '/files/': directory('Root', []),
