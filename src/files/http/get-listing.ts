@@ -6,16 +6,18 @@ import type { FileStore, ListedEntry } from '../store/file-store.ts'
 import { preferredType } from './accept.ts'
 import { mayListDirectory, refusal } from './file-rights.ts'
 import { type FileTarget, parseSwitch } from './file-target.ts'
+import { ARCHIVE_TYPE, getArchive } from './get-archive.ts'
 import { DEFAULT_LIMIT, type Listing, listingEntry, parseLimit, takePage } from './listing.ts'
 import { renderListingPage } from './listing-page.ts'
 
-const FORMS = ['application/json', 'text/html', 'application/x-ndjson'] as const
+const FORMS = ['application/json', 'text/html', 'application/x-ndjson', ARCHIVE_TYPE] as const
 
 /** A page is also a place to click for a download, which a sandbox without this word forbids. */
 const PAGE_POLICY = 'sandbox allow-downloads'
 
 /**
- * `GET` and `HEAD` of a directory: a page of JSON or HTML, or all lines of NDJSON while they are read.
+ * `GET` and `HEAD` of a directory: a page of JSON or HTML, all lines of NDJSON while they are read, or the
+ * files themselves in an archive.
  *
  * @throws {BrokerError} `NOT_FOUND`, `UNAUTHENTICATED`, `REQUEST_INVALID`, `NOT_ACCEPTABLE`
  */
@@ -26,10 +28,11 @@ export async function getListing(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { path, query } = target
-  const form = preferredType(request.headers.accept, FORMS)
+  const form = formOf(query, request.headers.accept)
   if (form === undefined) {
     throw new BrokerError('NOT_ACCEPTABLE', `a listing is ${FORMS.join(', ')}`)
   }
+  if (form === ARCHIVE_TYPE) return getArchive(store, path, request, reply)
   const limit = parseLimit(query.get('limit'))
   const entries = await visibleEntries(store, target, request)
   reply.header('cache-control', 'private, no-cache').header('vary', 'accept')
@@ -42,6 +45,13 @@ export async function getListing(
   reply.header('content-security-policy', PAGE_POLICY).type('text/html; charset=utf-8')
   const base = /^[^?#]*\/(?:[?#]|$)/.test(request.raw.url ?? '') ? './' : './files/'
   return reply.send(renderListingPage(listing, { base, nextQuery: nextQuery(listing, query) }))
+}
+
+/** A link or a form cannot say `Accept`: `?format=tar` can be written in it. */
+function formOf(query: URLSearchParams, accept: string | undefined) {
+  const format = query.get('format')
+  if (format === null) return preferredType(accept, FORMS)
+  return format === 'tar' ? ARCHIVE_TYPE : undefined
 }
 
 /** True when the principal may know that there is such a directory, and there is. */

@@ -164,6 +164,10 @@ function list(
     'application/json': schemaRef('Listing'),
     'text/html': Type.String(),
     'application/x-ndjson': Type.String({ description: 'One `ListingEntry` a line.' }),
+    'application/x-tar': Type.String({
+      format: 'binary',
+      description: 'Every file below it that may be read, in the order of their paths.',
+    }),
   }
   return operation({
     operationId,

@@ -118,4 +118,5 @@ export const LISTING_PARAMETERS: readonly Parameter[] = [
   RECURSIVE,
   query('limit', Type.Integer({ minimum: 1, maximum: MAX_LIMIT }), 'Entries of a page.'),
   query('cursor', Type.String(), '`next` of the page before.'),
+  query('format', Type.Enum(['tar']), 'As `Accept: application/x-tar`, where that cannot be said.'),
 ]
