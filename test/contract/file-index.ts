@@ -82,6 +82,17 @@ export function fileIndexContract(name: string, open: () => Promise<IndexUnderTe
     assert.deepEqual(namesOf(await subject.index.below('nothing', '', 10)), [])
   })
 
+  test(`${name}: the bytes of all files and of each uploader are known without adding them up`, async () => {
+    await fc.assert(
+      fc.asyncProperty(mutations, async (all) => {
+        await using subject = await open()
+        await applyAll(subject, all)
+        await assertUsageAddsUp(subject.index)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
   test(`${name}: pages follow the order of UTF-8 bytes and lose nothing`, async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -129,6 +140,57 @@ const pathText = fc
 
 function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}
+
+/** All entries added up, by uploader; `total` for all. */
+async function addedUp(index: FileIndex): Promise<Record<string, number>> {
+  const entries = await index.below('', '', 1000)
+  const sumOf = (found: readonly IndexEntry[]) =>
+    found.reduce((sum, { fingerprint }) => sum + fingerprint.size, 0)
+  const ofUser = (uploader: string) =>
+    [uploader, sumOf(entries.filter((entry) => entry.uploader === uploader))] as const
+  return { total: sumOf(entries), ...Object.fromEntries(UPLOADERS.map(ofUser)) }
+}
+
+export async function assertUsageAddsUp(index: FileIndex): Promise<void> {
+  const { usage } = index
+  const ofUsers = UPLOADERS.map((uploader) => [uploader, usage.bytesOf(uploader)])
+  const told = { total: usage.totalBytes, ...Object.fromEntries(ofUsers) }
+  assert.deepEqual(told, await addedUp(index))
+}
+
+const UPLOADERS = ['', 'ann', 'total', 'bob']
+
+const entry = fc
+  .record({
+    path: fc.constantFrom('a', 'b', 'c/d', 'c/e'),
+    size: fc.integer({ min: 0, max: 2 ** 40 }),
+    uploader: fc.option(fc.constantFrom(...UPLOADERS), { nil: undefined }),
+  })
+  .map(({ path, size, uploader }) => ({
+    ...entryOf(path, 'aa', { size }),
+    ...(uploader !== undefined && { uploader }),
+  }))
+
+const mutation = fc.record({
+  put: fc.uniqueArray(entry, { maxLength: 3, selector: ({ path }) => path }),
+  remove: fc.uniqueArray(fc.constantFrom('a', 'b', 'c/d', 'none').map(pathOf), { maxLength: 2 }),
+  fails: fc.boolean(),
+})
+
+/** Any mutations, some of which are not committed. */
+export const mutations = fc.array(mutation, { maxLength: 12 })
+
+export async function applyAll(
+  { index, failNextTell }: Pick<IndexUnderTest, 'index' | 'failNextTell'>,
+  all: readonly { put: IndexEntry[]; remove: FilePath[]; fails: boolean }[],
+): Promise<void> {
+  for (const { put, remove, fails } of all) {
+    if (fails) failNextTell()
+    const applied = index.apply({ put, remove, changes: fails ? [changeOf('a')] : [] })
+    if (fails) await assert.rejects(applied)
+    else await applied
+  }
 }
 
 export function pathOf(text: string): FilePath {

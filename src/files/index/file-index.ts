@@ -1,6 +1,7 @@
 import type { FilePath } from '../../protocol/file-path.ts'
 import type { FileChange } from '../file-change.ts'
 import type { Fingerprint } from '../fingerprint.ts'
+import type { FileUsage } from './usage-sums.ts'
 
 /** What was last told of a file. */
 export interface IndexEntry {
@@ -8,6 +9,8 @@ export interface IndexEntry {
   readonly fingerprint: Fingerprint
   /** Lower-case hex. */
   readonly sha256: string
+  /** Whose upload the content came by, `''` for anonymous; undefined for one that was put on disk. */
+  readonly uploader?: string | undefined
 }
 
 /** A content on disk that was told as refused, and is not told again. */
@@ -36,6 +39,8 @@ export interface IndexMutation {
  * Implementations pass `test/contract/file-index.ts`.
  */
 export interface FileIndex {
+  /** As of the last mutation that was committed. */
+  readonly usage: FileUsage
   get(path: FilePath): Promise<IndexEntry | undefined>
   /**
    * Entries below a directory at any depth, in the order of their paths by UTF-8 bytes.
@@ -64,6 +69,7 @@ export interface UploadIntent {
   readonly ino: bigint
   readonly dev: bigint
   readonly sha256: string
+  readonly uploader?: string | undefined
 }
 
 /**

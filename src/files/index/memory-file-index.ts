@@ -7,9 +7,11 @@ import type {
   TellChanges,
   UploadIntent,
 } from './file-index.ts'
+import { differences, type EntryChanges, UsageSums } from './usage-sums.ts'
 
 /** Forgets everything with the process: for tests and for brokers that keep nothing. */
 export class MemoryFileIndex implements FileIndex {
+  readonly usage = new UsageSums()
   readonly #tell: TellChanges<never>
   readonly #entries = new Map<FilePath, IndexEntry>()
   readonly #refusals = new Map<FilePath, string>()
@@ -45,6 +47,7 @@ export class MemoryFileIndex implements FileIndex {
   async apply(mutation: IndexMutation): Promise<readonly string[]> {
     const { put = [], remove = [], fulfil = [], refuse = [], pardon = [], changes } = mutation
     const positions = changes.length === 0 ? [] : await this.#tell(changes, [])
+    this.usage.add(differences(this.#changes(remove, put)))
     for (const path of remove) {
       if (this.#entries.delete(path)) this.#sorted = undefined
     }
@@ -66,5 +69,11 @@ export class MemoryFileIndex implements FileIndex {
 
   openIntents(): Promise<readonly UploadIntent[]> {
     return Promise.resolve([...this.#intents.values()])
+  }
+
+  #changes(remove: readonly FilePath[], put: readonly IndexEntry[]): EntryChanges {
+    const after = new Map<FilePath, IndexEntry | undefined>(remove.map((path) => [path, undefined]))
+    for (const entry of put) after.set(entry.path, entry)
+    return new Map([...after].map(([path, entry]) => [path, [this.#entries.get(path), entry]]))
   }
 }

@@ -10,42 +10,53 @@ import type {
   UploadIntent,
 } from './file-index.ts'
 import { RecentEntries } from './recent-entries.ts'
+import { differences, type EntryChanges, UsageSums } from './usage-sums.ts'
 
 /**
  * A fingerprint is one text: its numbers pass 2^53, which SQLite's reader would refuse, and are only
  * ever compared as a whole.
  */
-const TABLES = `
-  CREATE TABLE IF NOT EXISTS file_index (
-    path TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, sha256 TEXT NOT NULL
-  ) WITHOUT ROWID`
-const INTENT_TABLE = `
-  CREATE TABLE IF NOT EXISTS upload_intent (
+const TABLES = [
+  `CREATE TABLE IF NOT EXISTS file_index (
+    path TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, sha256 TEXT NOT NULL, uploader TEXT
+  ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS upload_intent (
     id TEXT PRIMARY KEY, batch TEXT NOT NULL, path TEXT NOT NULL,
-    dev TEXT NOT NULL, ino TEXT NOT NULL, sha256 TEXT NOT NULL
-  ) WITHOUT ROWID`
-const REFUSAL_TABLE = `
-  CREATE TABLE IF NOT EXISTS file_refusal (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID`
-// By the database, so that a write which knows of no refusal costs no statement.
-const ACCEPTED = `
-  CREATE TRIGGER IF NOT EXISTS file_accepted AFTER INSERT ON file_index
-  BEGIN DELETE FROM file_refusal WHERE path = new.path; END`
-const GONE = `
-  CREATE TRIGGER IF NOT EXISTS file_gone AFTER DELETE ON file_index
-  BEGIN DELETE FROM file_refusal WHERE path = old.path; END`
-const PUT = 'INSERT OR REPLACE INTO file_index (path, fingerprint, sha256) VALUES (?, ?, ?)'
+    dev TEXT NOT NULL, ino TEXT NOT NULL, sha256 TEXT NOT NULL, uploader TEXT
+  ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS file_usage (
+    key TEXT PRIMARY KEY, bytes INTEGER NOT NULL
+  ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS file_refusal (
+    path TEXT PRIMARY KEY, sha256 TEXT NOT NULL
+  ) WITHOUT ROWID`,
+  // By the database, so that a write which knows of no refusal costs no statement.
+  `CREATE TRIGGER IF NOT EXISTS file_accepted AFTER INSERT ON file_index
+   BEGIN DELETE FROM file_refusal WHERE path = new.path; END`,
+  `CREATE TRIGGER IF NOT EXISTS file_gone AFTER DELETE ON file_index
+   BEGIN DELETE FROM file_refusal WHERE path = old.path; END`,
+]
+const PUT =
+  'INSERT OR REPLACE INTO file_index (path, fingerprint, sha256, uploader) VALUES (?, ?, ?, ?)'
 const REMOVE = 'DELETE FROM file_index WHERE path = ?'
-const INTEND =
-  'INSERT INTO upload_intent (id, batch, path, dev, ino, sha256) VALUES (?, ?, ?, ?, ?, ?)'
+const INTEND = `
+  INSERT INTO upload_intent (id, batch, path, dev, ino, sha256, uploader)
+  VALUES (?, ?, ?, ?, ?, ?, ?)`
 const FULFIL = 'DELETE FROM upload_intent WHERE id = ?'
-const GET = 'SELECT path, fingerprint, sha256 FROM file_index WHERE path = ?'
+const COUNT = `
+  INSERT INTO file_usage (key, bytes) VALUES (?, ?)
+  ON CONFLICT (key) DO UPDATE SET bytes = bytes + excluded.bytes`
+const GET = 'SELECT path, fingerprint, sha256, uploader FROM file_index WHERE path = ?'
 const BELOW = `
-  SELECT path, fingerprint, sha256 FROM file_index
+  SELECT path, fingerprint, sha256, uploader FROM file_index
   WHERE path > ? AND (? = '' OR path < ?) ORDER BY path LIMIT ?`
 const REFUSE = 'INSERT OR REPLACE INTO file_refusal (path, sha256) VALUES (?, ?)'
 const PARDON = 'DELETE FROM file_refusal WHERE path = ?'
 const REFUSAL = 'SELECT sha256 FROM file_refusal WHERE path = ?'
-const INTENTS = 'SELECT id, batch, path, dev, ino, sha256 FROM upload_intent ORDER BY id'
+const INTENTS = 'SELECT id, batch, path, dev, ino, sha256, uploader FROM upload_intent ORDER BY id'
+const USAGE = 'SELECT key, bytes FROM file_usage'
+
+const COUNT_PAGE = 10_000
 
 export interface SqliteFileIndexOptions {
   /** How many entries, or the knowledge that there is none, are kept in memory. */
@@ -54,6 +65,7 @@ export interface SqliteFileIndexOptions {
 
 /** The index in the broker's database, in which the events that tell its changes may lie too. */
 export class SqliteFileIndex implements FileIndex {
+  readonly usage: UsageSums
   readonly #database: Database
   readonly #tell: TellChanges<Statement>
   readonly #recent: RecentEntries
@@ -61,8 +73,10 @@ export class SqliteFileIndex implements FileIndex {
   private constructor(
     database: Database,
     tell: TellChanges<Statement>,
+    usage: UsageSums,
     { cacheEntries = 20_000 }: SqliteFileIndexOptions,
   ) {
+    this.usage = usage
     this.#database = database
     this.#tell = tell
     this.#recent = new RecentEntries(cacheEntries)
@@ -74,9 +88,13 @@ export class SqliteFileIndex implements FileIndex {
     tell: TellChanges<Statement>,
     options: SqliteFileIndexOptions = {},
   ): Promise<SqliteFileIndex> {
-    const definitions = [TABLES, INTENT_TABLE, REFUSAL_TABLE, ACCEPTED, GONE]
-    await database.commit(definitions.map((sql) => ({ sql, rows: [[]] })))
-    return new SqliteFileIndex(database, tell, options)
+    await database.commit(TABLES.map((sql) => ({ sql, rows: [[]] })))
+    await addColumns(database)
+    const usage = await database.query<{ key: string; bytes: number }>(USAGE)
+    const sums = new UsageSums(usage.map(({ key, bytes }) => [key, bytes]))
+    const index = new SqliteFileIndex(database, tell, sums, options)
+    if (usage.length === 0) await index.#countAll()
+    return index
   }
 
   get(path: FilePath): Promise<IndexEntry | undefined> {
@@ -101,28 +119,63 @@ export class SqliteFileIndex implements FileIndex {
 
   async apply(mutation: IndexMutation): Promise<readonly string[]> {
     const { put = [], remove = [], changes } = mutation
-    const paths = [...remove, ...put.map(({ path }) => path)]
-    this.#recent.forget(paths)
+    const after = new Map<FilePath, IndexEntry | undefined>(remove.map((path) => [path, undefined]))
+    for (const entry of put) after.set(entry.path, entry)
+    const before = await this.#entries(after.keys())
+    const usage = differences(changesOf(before, after))
+    this.#recent.forget([...after.keys()])
     try {
-      const positions = await this.#commit(changes, statementsOf(mutation))
-      for (const path of remove) this.#recent.set(path, undefined)
-      for (const entry of put) this.#recent.set(entry.path, entry)
+      const positions = await this.#commit(changes, statementsOf(mutation, usage))
+      for (const [path, entry] of after) this.#recent.set(path, entry)
+      this.usage.add(usage)
       return positions
     } catch (error) {
-      // Whether the commit came through is not certain: the next reader asks.
-      this.#recent.forget(paths)
+      // Whether the commit came through is not certain: the database is asked.
+      this.#recent.forget([...after.keys()])
+      await this.#recount(before)
       throw error
     }
   }
 
   async intend(intent: UploadIntent): Promise<void> {
-    const { id, batch, path, dev, ino, sha256 } = intent
-    const row = [id, batch, path, String(dev), String(ino), sha256]
+    const { id, batch, path, dev, ino, sha256, uploader = null } = intent
+    const row = [id, batch, path, String(dev), String(ino), sha256, uploader]
     await this.#database.commit([{ sql: INTEND, rows: [row] }])
   }
 
   async openIntents(): Promise<readonly UploadIntent[]> {
     return (await this.#database.query(INTENTS)).map(intentOf)
+  }
+
+  async #entries(
+    paths: Iterable<FilePath>,
+  ): Promise<ReadonlyMap<FilePath, IndexEntry | undefined>> {
+    const found = [...paths].map(async (path) => [path, await this.get(path)] as const)
+    return new Map(await Promise.all(found))
+  }
+
+  /** Of a database from before there were sums. */
+  async #countAll(): Promise<void> {
+    const all = new Map<FilePath, readonly [undefined, IndexEntry]>()
+    for (let after = ''; ; ) {
+      const page = await this.below('', after, COUNT_PAGE)
+      for (const entry of page) all.set(entry.path, [undefined, entry])
+      after = page.at(-1)?.path ?? ''
+      if (page.length < COUNT_PAGE) break
+    }
+    const usage = differences(all)
+    if (usage.size === 0) return
+    await this.#database.commit([{ sql: COUNT, rows: [...usage] }])
+    this.usage.add(usage)
+  }
+
+  /** Brings the sums to what became of entries that were `before`. */
+  async #recount(before: ReadonlyMap<FilePath, IndexEntry | undefined>): Promise<void> {
+    try {
+      this.usage.add(differences(changesOf(before, await this.#entries(before.keys()))))
+    } catch {
+      // Without the database nothing is written any more; the sums are read again with it.
+    }
   }
 
   async #commit(
@@ -135,14 +188,42 @@ export class SqliteFileIndex implements FileIndex {
   }
 }
 
-function statementsOf(mutation: IndexMutation): Statement[] {
+/** To a database from before uploaders were known. */
+async function addColumns(database: Database): Promise<void> {
+  const columns = await database.query("SELECT name FROM pragma_table_info('file_index')")
+  if (columns.some(({ name }) => name === 'uploader')) return
+  await database.commit(
+    ['file_index', 'upload_intent'].map((table) => ({
+      sql: `ALTER TABLE ${table} ADD COLUMN uploader TEXT`,
+      rows: [[]],
+    })),
+  )
+}
+
+function changesOf(
+  before: ReadonlyMap<FilePath, IndexEntry | undefined>,
+  after: ReadonlyMap<FilePath, IndexEntry | undefined>,
+): EntryChanges {
+  return new Map([...after].map(([path, entry]) => [path, [before.get(path), entry]]))
+}
+
+function statementsOf(
+  mutation: IndexMutation,
+  usage: ReadonlyMap<string, number>,
+): Statement[] {
   const { put = [], remove = [], fulfil = [], refuse = [], pardon = [] } = mutation
   return [
     { sql: REMOVE, rows: remove.map((path) => [path]) },
     {
       sql: PUT,
-      rows: put.map(({ path, fingerprint, sha256 }) => [path, textOf(fingerprint), sha256]),
+      rows: put.map(({ path, fingerprint, sha256, uploader = null }) => [
+        path,
+        textOf(fingerprint),
+        sha256,
+        uploader,
+      ]),
     },
+    { sql: COUNT, rows: [...usage] },
     { sql: FULFIL, rows: fulfil.map((id) => [id]) },
     { sql: PARDON, rows: pardon.map((path) => [path]) },
     { sql: REFUSE, rows: refuse.map(({ path, sha256 }) => [path, sha256]) },
@@ -165,7 +246,12 @@ function entryOf(row: Row): IndexEntry {
       ctimeNs: BigInt(ctimeNs ?? 0),
     },
     sha256: String(row['sha256']),
+    ...uploaderOf(row),
   }
+}
+
+function uploaderOf({ uploader }: Row): Pick<IndexEntry, 'uploader'> {
+  return typeof uploader === 'string' ? { uploader } : {}
 }
 
 function intentOf(row: Row): UploadIntent {
@@ -176,5 +262,6 @@ function intentOf(row: Row): UploadIntent {
     dev: BigInt(String(row['dev'])),
     ino: BigInt(String(row['ino'])),
     sha256: String(row['sha256']),
+    ...uploaderOf(row),
   }
 }

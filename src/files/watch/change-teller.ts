@@ -129,7 +129,10 @@ export class ChangeTeller {
     origin: HintOrigin,
   ): Promise<void> {
     if (!(await this.#deps.isOnline())) return
-    const entry: IndexEntry = { path, fingerprint: content.before, sha256: content.sha256 }
+    // A touch leaves the content whose it was.
+    const uploader = known?.sha256 === content.sha256 ? known.uploader : undefined
+    const { sha256, before } = content
+    const entry: IndexEntry = { path, fingerprint: before, sha256, uploader }
     if (faults.length > 0) return this.#tellRefused(entry, faults, origin)
     this.#refused.delete(path)
     const type = known === undefined ? 'FILE CREATED' : 'FILE UPDATED'
@@ -151,7 +154,8 @@ export class ChangeTeller {
     this.#refused.delete(gone.path)
     this.#refused.delete(arrived.path)
     const changes = told(origin, (of) => moveChanges(gone, arrived, replaced, of))
-    await this.#deps.index.apply({ put: [arrived], remove: [gone.path], changes })
+    const put = [{ ...arrived, uploader: gone.uploader }]
+    await this.#deps.index.apply({ put, remove: [gone.path], changes })
     await this.#deps.content.retain(gone.path, undefined)
   }
 
