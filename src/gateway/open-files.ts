@@ -70,7 +70,7 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
       validators,
       reconcile: (path) => (path === USERS_PATH ? usersWatch.reconcile() : watch.reconcile(path)),
     },
-    { maxFileBytes: settings.maxFileBytes, reserveBytes: policy.limits.freeBytes },
+    { maxFileBytes: settings.maxFileBytes, limits: policy.limits },
   )
   cleanup.use(store)
   const ownLinks = (dev: bigint, ino: bigint) => store.serveLinks.countOf(dev, ino)

@@ -30,6 +30,8 @@ export function sendProblem(
   if (problem.status === 401) {
     reply.header('www-authenticate', 'Bearer realm="broker", Basic realm="broker", charset="UTF-8"')
   }
+  // What is left of a body that came too slowly is not waited for (RFC 9110 section 15.5.9).
+  if (problem.status === 408) reply.header('connection', 'close')
   const retryAfter = problem['retryAfterSeconds']
   if (typeof retryAfter === 'number') reply.header('retry-after', String(Math.ceil(retryAfter)))
   const allow = problem['allow']

@@ -63,6 +63,7 @@ export const PROBLEMS = {
   UNAVAILABLE: { status: 503, title: 'Not available now', retry: 'backoff' },
   SLOW_CONSUMER: { status: 503, title: 'Subscriber fell behind', retry: 'backoff' },
   STORAGE_FULL: { status: 507, title: 'Storage is full', retry: 'backoff' },
+  QUOTA_EXCEEDED: { status: 507, title: 'Quota is used up', retry: 'never' },
 } as const satisfies Record<string, ProblemSpec>
 
 export type ProblemCode = keyof typeof PROBLEMS

@@ -1,12 +1,14 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DEFAULT_LIMITS, type VolumeLimits } from '../../src/files/file-policy.ts'
 import type { FileIndex } from '../../src/files/index/file-index.ts'
 import { PathLocks } from '../../src/files/path-locks.ts'
 import { DiskFileStore, type DiskFileStoreDeps } from '../../src/files/store/disk-file-store.ts'
 import { ContentHasher } from '../../src/files/uploads/content-hasher.ts'
 import { Volume } from '../../src/files/volumes/volume.ts'
 import { Volumes } from '../../src/files/volumes/volumes.ts'
+import type { Timers } from '../../src/files/watch/watch-timers.ts'
 import type { IndexUnderTest } from '../contract/file-index.ts'
 import type { StoreOptions, StoreUnderTest } from '../contract/file-store.ts'
 import { openMemoryIndex } from './support-index.ts'
@@ -23,7 +25,8 @@ export interface DiskStoreUnderTest extends StoreUnderTest {
 }
 
 export interface DiskStoreOptions extends StoreOptions {
-  readonly reserveBytes?: number
+  readonly limits?: Partial<VolumeLimits>
+  readonly timers?: Timers
   readonly withConfig?: boolean
   readonly index?: IndexUnderTest
   readonly reconcile?: DiskFileStoreDeps['reconcile']
@@ -56,7 +59,7 @@ export async function openDiskStore(options: DiskStoreOptions = {}): Promise<Dis
   const volumes = await volumesIn(directory, options.withConfig)
   const locks = new PathLocks()
   const hasher = new ContentHasher(1)
-  const { validators, reconcile, maxFileBytes, reserveBytes } = options
+  const { validators, reconcile, maxFileBytes, limits, timers } = options
   const store = new DiskFileStore(
     {
       volumes,
@@ -68,7 +71,8 @@ export async function openDiskStore(options: DiskStoreOptions = {}): Promise<Dis
     },
     {
       ...(maxFileBytes !== undefined && { maxFileBytes }),
-      ...(reserveBytes !== undefined && { reserveBytes }),
+      limits: { ...DEFAULT_LIMITS, freeBytes: 0, ...limits },
+      ...(timers !== undefined && { timers }),
     },
   )
   return {

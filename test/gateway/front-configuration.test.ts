@@ -83,6 +83,7 @@ describe('the configuration of the front', { skip: NGINX_MISSING }, () => {
       'X-Request-Id': '$request_id',
       'X-Original-Method': '',
       'X-Original-URI': '',
+      'X-Original-Length': '',
     }
     for (const { directive, within } of passes) {
       const location = within.at(-1)
@@ -97,7 +98,11 @@ describe('the configuration of the front', { skip: NGINX_MISSING }, () => {
       }
       for (const [header, value] of Object.entries(expected)) {
         const more = isAsk
-          ? { 'X-Original-Method': '$request_method', 'X-Original-URI': '$request_uri' }
+          ? {
+              'X-Original-Method': '$request_method',
+              'X-Original-URI': '$request_uri',
+              'X-Original-Length': '$content_length',
+            }
           : {}
         const values = [
           value,

@@ -65,6 +65,7 @@ describe('the front', { skip: NGINX_MISSING }, () => {
             'x-broker-proxy': SECRET,
             'x-original-method': asked ? method : undefined,
             'x-original-uri': asked ? path : undefined,
+            'x-original-length': asked ? '0' : undefined,
           },
           path,
         )

@@ -27,6 +27,7 @@ export const SPOOFED = {
   'x-request-id': 'mine',
   'x-original-method': 'SPOOFED',
   'x-original-uri': '/spoofed',
+  'x-original-length': '1',
 }
 
 export interface Seen {

@@ -12,6 +12,7 @@ import {
   requireUpload,
   type UploadDeps,
   uploadAnswer,
+  uploaderOf,
 } from './put-file.ts'
 
 /**
@@ -50,7 +51,8 @@ async function storeForm(
     requireUploadRight(principal, path)
     const { 'content-length': _, ...others } = headers
     await requireUpload(deps, path, principal, others)
-    const options = { digests: [], confirmShrink: confirmsShrink(headers) }
+    const uploader = uploaderOf(principal)
+    const options = { digests: [], confirmShrink: confirmsShrink(headers), uploader }
     staged.push(cleanup.use(await deps.store.stage(path, part.file, options)))
   }
   if (staged.length === 0) throw new BrokerError('REQUEST_INVALID', 'the form holds no file')

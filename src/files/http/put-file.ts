@@ -61,7 +61,12 @@ async function storeBody(
   request: FastifyRequest,
 ): Promise<CommittedFile> {
   const { headers, principal } = request
-  const options = { digests: parseDigestFields(headers), confirmShrink: confirmsShrink(headers) }
+  const options = {
+    digests: parseDigestFields(headers),
+    confirmShrink: confirmsShrink(headers),
+    uploader: uploaderOf(principal),
+    size: contentLength(headers),
+  }
   await using staged = await deps.store.stage(path, bodyOf(request), options)
   const guard = writeGuard(() => renewed(deps, principal), parseConditions(headers))
   const [stored] = await deps.store.commit([{ staged, guard }])
@@ -74,7 +79,8 @@ async function storeBody(
  * it reads one.
  *
  * @throws {BrokerError} `UNAUTHENTICATED`, `FORBIDDEN`, `PRECONDITION_REQUIRED`, `PRECONDITION_FAILED`,
- *   `TOO_LARGE`, `REQUEST_INVALID`, `DIGEST_INVALID`, `MEDIA_TYPE_UNSUPPORTED`
+ *   `TOO_LARGE`, `REQUEST_INVALID`, `DIGEST_INVALID`, `MEDIA_TYPE_UNSUPPORTED`, `TOO_MANY_REQUESTS`,
+ *   `QUOTA_EXCEEDED`, `STORAGE_FULL`
  */
 export async function requireUpload(
   { store, policy, maxFileBytes = Number.POSITIVE_INFINITY }: UploadDeps,
@@ -85,7 +91,8 @@ export async function requireUpload(
   requireUploadRight(principal, path)
   requireStorable(headers)
   parseDigestFields(headers)
-  if (Number(headers['content-length'] ?? 0) > maxFileBytes) {
+  const size = contentLength(headers)
+  if (size !== undefined && size > maxFileBytes) {
     throw new BrokerError('TOO_LARGE', `a file may have ${maxFileBytes} bytes`)
   }
   const conditions = parseConditions(headers)
@@ -93,8 +100,10 @@ export async function requireUpload(
   const { rights } = principal
   const mayBoth = rights.may('create', path) && rights.may('replace', path)
   // Without either the answer does not depend on what is there: the commit looks anyhow.
-  if (mayBoth && !hasConditions(conditions)) return
-  requireAdmissible(principal, conditions, path, await store.find(path))
+  if (!mayBoth || hasConditions(conditions)) {
+    requireAdmissible(principal, conditions, path, await store.find(path))
+  }
+  await store.admit(path, { uploader: uploaderOf(principal), size })
 }
 
 /** The principal as of now. @throws {BrokerError} `CREDENTIAL_INVALID` */
@@ -106,6 +115,11 @@ export function renewed({ renew }: UploadDeps, principal: Principal): Principal 
 
 export function uploadAnswer({ path, size, sha256, etag, position }: CommittedFile): UploadAnswer {
   return { path, size, sha256, etag, position: position ?? null }
+}
+
+/** Whose an upload is, `''` for anonymous. */
+export function uploaderOf({ user }: Principal): string {
+  return user ?? ''
 }
 
 export function confirmsShrink(headers: IncomingHttpHeaders): boolean {
@@ -131,4 +145,10 @@ async function* bodyOf({ raw, body }: FastifyRequest): AsyncGenerator<Uint8Array
   } finally {
     raw.resume()
   }
+}
+
+/** Undefined when it is not said, as of a body in chunks. */
+function contentLength(headers: IncomingHttpHeaders): number | undefined {
+  const text = headers['content-length']
+  return text === undefined ? undefined : Number(text)
 }

@@ -6,8 +6,8 @@ import { requireSyncRight, SYNC_PATH } from './post-sync.ts'
 import { requireUpload, type UploadDeps } from './put-file.ts'
 
 /**
- * `GET /auth/upload`: whether the request of `X-Original-Method` and `X-Original-URI` could be accepted,
- * whatever its body is. A front server asks before it reads the body, since an early refusal behind a body
+ * `GET /auth/upload`: whether the request of `X-Original-Method` and `X-Original-URI`, with a body of
+ * `X-Original-Length` bytes where that is known, could be accepted, whatever its body is. A front server asks before it reads the body, since an early refusal behind a body
  * that is on its way reaches the client as a 502. It tells nothing that the request itself would not.
  *
  * Answers 204, or the problem that the upload would get.
@@ -27,7 +27,11 @@ async function answer(deps: UploadDeps, { principal, headers }: FastifyRequest):
   }
   const { path, isDirectory } = parseFileTarget(target)
   if (method === 'POST' && path === SYNC_PATH && !isDirectory) return requireSyncRight(principal)
-  if (path !== '' && !isDirectory) return requireUpload(deps, path, principal, headers)
+  if (path !== '' && !isDirectory) {
+    const length = headers['x-original-length']
+    const stated = typeof length === 'string' ? { 'content-length': length } : {}
+    return requireUpload(deps, path, principal, { ...headers, ...stated })
+  }
   // A form names its files only in its body.
   const below = path === '' ? '**' : `${path}/**`
   const { rights } = principal

@@ -1,7 +1,6 @@
 import type { FilePath } from '../../protocol/file-path.ts'
 import type { FileChange } from '../file-change.ts'
 import type { Fingerprint } from '../fingerprint.ts'
-import type { FileUsage } from './usage-sums.ts'
 
 /** What was last told of a file. */
 export interface IndexEntry {
@@ -17,6 +16,13 @@ export interface IndexEntry {
 export interface Refusal {
   readonly path: FilePath
   readonly sha256: string
+}
+
+/** Bytes of the files that an index knows. */
+export interface FileUsage {
+  readonly totalBytes: number
+  /** Of the files whose present content `uploader` uploaded. */
+  bytesOf(uploader: string): number
 }
 
 /** Entries written and forgotten, and the events that tell it, in one transaction. */

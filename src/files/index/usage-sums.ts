@@ -1,12 +1,5 @@
 import type { FilePath } from '../../protocol/file-path.ts'
-import type { IndexEntry } from './file-index.ts'
-
-/** Bytes of the files that an index knows. */
-export interface FileUsage {
-  readonly totalBytes: number
-  /** Of the files whose present content `uploader` uploaded. */
-  bytesOf(uploader: string): number
-}
+import type { FileUsage, IndexEntry } from './file-index.ts'
 
 /** What entries were and what they are; undefined where there is none. */
 export type EntryChanges = ReadonlyMap<

@@ -2,19 +2,21 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { FilePath } from '../../protocol/file-path.ts'
 import type { ContentValidator } from '../content-validator.ts'
+import { DEFAULT_LIMITS, type VolumeLimits } from '../file-policy.ts'
 import { type DigestAlgorithm, verifyDigests } from '../http/digest-fields.ts'
 import type { FileIndex, IndexEntry } from '../index/file-index.ts'
 import type { PathLocks } from '../path-locks.ts'
 import { type CommitDeps, commitUploads } from '../uploads/commit-uploads.ts'
 import type { ContentHasher } from '../uploads/content-hasher.ts'
 import { DirectorySync } from '../uploads/directory-sync.ts'
-import { FreeSpace } from '../uploads/free-space.ts'
 import { InFlightPaths } from '../uploads/in-flight-paths.ts'
 import { receiveContent } from '../uploads/receive-content.ts'
 import { TemporaryFile } from '../uploads/temporary-file.ts'
+import { UploadLimits } from '../uploads/upload-limits.ts'
 import { validateContent } from '../uploads/validate-content.ts'
 import { notServed, type Volume } from '../volumes/volume.ts'
 import type { Volumes } from '../volumes/volumes.ts'
+import type { Timers } from '../watch/watch-timers.ts'
 import { AcceptedContents } from './accepted-contents.ts'
 import { deleteFile, pruneDirectory } from './delete-file.ts'
 import { DiskListing } from './disk-listing.ts'
@@ -54,8 +56,9 @@ export interface DiskFileStoreDeps {
 export interface DiskFileStoreOptions {
   /** Largest file. */
   readonly maxFileBytes?: number
-  /** Stays free on the device of each volume. */
-  readonly reserveBytes?: number
+  readonly limits?: VolumeLimits
+  /** For the speed of uploads. */
+  readonly timers?: Timers
 }
 
 /** Files in directories of this machine; design: `docs/architecture.md`. */
@@ -65,7 +68,7 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
   readonly #deps: DiskFileStoreDeps
   readonly #commitDeps: CommitDeps
   readonly #maxBytes: number
-  readonly #space: ReadonlyMap<Volume, FreeSpace>
+  readonly #limits: UploadLimits
   readonly #listing: DiskListing
 
   constructor(deps: DiskFileStoreDeps, options: DiskFileStoreOptions = {}) {
@@ -87,12 +90,8 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
       reconcile: deps.reconcile ?? (() => Promise.resolve()),
     }
     this.#listing = new DiskListing({ volumes, index, ownLinks, accepted })
-    this.#space = new Map(
-      volumes.all.map((volume) => [
-        volume,
-        new FreeSpace(volume.stateDirectory, options.reserveBytes ?? 0),
-      ]),
-    )
+    const { limits = DEFAULT_LIMITS, timers } = options
+    this.#limits = new UploadLimits({ volumes, index, limits, ...(timers && { timers }) })
   }
 
   async find(path: FilePath): Promise<KnownFile | undefined> {
@@ -110,6 +109,11 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
     return this.#open(path)
   }
 
+  async admit(path: FilePath, options: Pick<StageOptions, 'uploader' | 'size'>): Promise<void> {
+    const { uploader = '', size } = options
+    await this.#limits.admit(this.#volumeOf(path), { path, uploader, size })
+  }
+
   async stage(
     path: FilePath,
     content: AsyncIterable<Uint8Array>,
@@ -118,16 +122,19 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
     const volume = this.#volumeOf(path)
     await using cleanup = new AsyncDisposableStack()
     try {
+      const { uploader = '', size } = options
+      const share = cleanup.use(await this.#limits.begin(volume, { path, uploader, size }))
       const [directory] = await volume.temporaryDirectories()
       if (directory === undefined) throw notServed()
       const temporary = cleanup.use(await TemporaryFile.create(randomUUID(), path, directory))
-      const algorithms = algorithmsFor(options)
-      const received = await receiveContent(content, temporary.handle, {
+      temporary.share = share
+      const received = await receiveContent(this.#limits.steady(content), temporary.handle, {
         hasher: this.#deps.hasher,
-        algorithms,
+        algorithms: algorithmsFor(options),
         maxBytes: this.#maxBytes,
-        take: async (bytes) => this.#space.get(volume)?.take(bytes),
+        take: (bytes) => share.take(bytes),
       })
+      share.received()
       verifyDigests(options.digests, received.digests)
       temporary.size = received.size
       temporary.sha256 = received.digests['sha-256'] ?? ''

@@ -26,6 +26,10 @@ export interface OpenFile extends KnownFile, AsyncDisposable {
 export interface StageOptions {
   readonly digests: readonly StatedDigest[]
   readonly confirmShrink: boolean
+  /** Whose the content will be, `''` for anonymous; anonymous when left out. */
+  readonly uploader?: string | undefined
+  /** Bytes that the sender announces. */
+  readonly size?: number | undefined
 }
 
 /** A content that arrived whole, was verified, and is not visible yet. Disposing of it discards it. */
@@ -95,10 +99,17 @@ export interface FileStore {
   /** The caller disposes of it. @throws {BrokerError} `UNAVAILABLE` when the volume is offline */
   open(path: FilePath): Promise<OpenFile | undefined>
   /**
+   * Refuses what would be refused if it were staged now, whatever its content.
+   *
+   * @throws {BrokerError} `TOO_MANY_REQUESTS`, `QUOTA_EXCEEDED`, `STORAGE_FULL`; `PATH_INVALID` for a name
+   *   that is never served
+   */
+  admit(path: FilePath, options: Pick<StageOptions, 'uploader' | 'size'>): Promise<void>
+  /**
    * Receives, verifies and validates a content. The caller disposes of it, committed or not.
    *
-   * @throws {BrokerError} `TOO_LARGE`, `STORAGE_FULL`, `BODY_INCOMPLETE`, `DIGEST_MISMATCH`,
-   *   `CONTENT_INVALID`, `READ_ONLY`, `UNAVAILABLE`; `PATH_INVALID` for a name that is never served
+   * @throws {BrokerError} what `admit` throws; `TOO_LARGE`, `BODY_INCOMPLETE`, `REQUEST_TIMEOUT`,
+   *   `DIGEST_MISMATCH`, `CONTENT_INVALID`, `READ_ONLY`, `UNAVAILABLE`
    */
   stage(
     path: FilePath,
@@ -110,7 +121,7 @@ export interface FileStore {
    *
    * @param uploads - of different paths
    * @throws what a guard throws, with nothing changed; {BrokerError} `PATH_CONFLICT`, `READ_ONLY`,
-   *   `STORAGE_FULL`
+   *   `STORAGE_FULL`, `QUOTA_EXCEEDED`
    */
   commit(uploads: readonly Upload[]): Promise<readonly CommittedFile[]>
   /**

@@ -69,6 +69,10 @@ export class MemoryFileStore implements FileStore {
     })
   }
 
+  admit(): Promise<void> {
+    return Promise.resolve()
+  }
+
   async stage(
     path: FilePath,
     content: AsyncIterable<Uint8Array>,

@@ -120,18 +120,20 @@ async function admit(
   if (place !== undefined) places.use(place)
   const before = await inspect(path, place, deps)
   guard(before.file, temporary)
-  return { ...upload, place, before }
+  const admitted = { ...upload, place, before }
+  temporary.share?.settle(isSame(admitted) ? undefined : temporary.size, before.entry)
+  return admitted
 }
 
 /** The same content again: nothing is written and nothing told. */
-function isSame({ before, temporary }: Ready): boolean {
+function isSame({ before, temporary }: Admitted): boolean {
   return before.isTold && before.file?.sha256 === temporary.sha256
 }
 
 async function intend(deps: CommitDeps, { temporary }: Ready, batch: string): Promise<void> {
   const { dev, ino } = await temporary.handle.stat({ bigint: true })
-  const { id, path, sha256 } = temporary
-  await deps.index.intend({ id, batch, path, dev, ino, sha256 })
+  const { id, path, sha256, share } = temporary
+  await deps.index.intend({ id, batch, path, dev, ino, sha256, uploader: share?.uploader })
 }
 
 /** Before the name is visible: from then on an editor may write into the file. */
@@ -162,8 +164,8 @@ async function publish(
       break
     }
     const stats = await upload.temporary.handle.stat({ bigint: true })
-    const { path, sha256 } = upload.temporary
-    const entry = { path, fingerprint: fingerprintOf(stats), sha256 }
+    const { path, sha256, share } = upload.temporary
+    const entry = { path, fingerprint: fingerprintOf(stats), sha256, uploader: share?.uploader }
     done.push({ upload, entry, modifiedMs: Number(stats.mtimeNs / 1_000_000n) })
   }
   await Promise.all(done.map(({ upload }) => syncDirectory(deps, upload)))
@@ -177,6 +179,8 @@ async function publish(
     }),
   })
   await Promise.all(done.map(({ entry }) => deps.accepted.retain(entry.path, entry.sha256)))
+  // The index counts them from here on.
+  for (const { upload } of done) upload.temporary.share?.[Symbol.dispose]()
   const positionOf = new Map(told.map(({ upload }, i) => [upload, positions[i]]))
   if (failure !== undefined) {
     const hasRaced = ['EEXIST', 'ENOENT'].includes(errorCode(failure) ?? '')

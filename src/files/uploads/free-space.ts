@@ -5,35 +5,80 @@ import { BrokerError } from '../../protocol/problem.ts'
 const TRUST_MS = 1000
 
 /**
- * Keeps some space free on the device of a volume, so that an upload cannot fill the disk on which the
- * event log lies too.
+ * Keeps some space free on the device of a volume, so that uploads cannot fill the disk on which the event
+ * log lies too. What is promised to uploads under way counts as taken.
  */
 export class FreeSpace {
-  readonly #directory: string
+  readonly #measureFree: () => Promise<number>
   readonly #reserveBytes: number
   #freeBytes = 0
+  #promisedBytes = 0
   #measuredAtMs = Number.NEGATIVE_INFINITY
 
-  /** @param reserveBytes - stays free; 0 leaves it to the file system to say when it is full */
-  constructor(directory: string, reserveBytes: number) {
-    this.#directory = directory
+  /**
+   * @param measureFree - asks the device for its free bytes
+   * @param reserveBytes - stays free; 0 leaves it to the file system to say when it is full
+   */
+  constructor(measureFree: () => Promise<number>, reserveBytes: number) {
+    this.#measureFree = measureFree
     this.#reserveBytes = reserveBytes
   }
 
-  /** @throws {BrokerError} `STORAGE_FULL` when `bytes` more would use up what is to stay free */
-  async take(bytes: number): Promise<void> {
+  /** @throws {BrokerError} `STORAGE_FULL` when `bytes` could not be promised */
+  async require(bytes: number): Promise<void> {
     if (this.#reserveBytes === 0) return
-    const isStale = performance.now() - this.#measuredAtMs > TRUST_MS
-    if (isStale || this.#freeBytes - bytes < this.#reserveBytes) await this.#measure()
-    if (this.#freeBytes - bytes < this.#reserveBytes) {
-      throw new BrokerError('STORAGE_FULL', 'the space that is to stay free would be used up')
+    const isEnough = () => this.#freeBytes - this.#promisedBytes - bytes >= this.#reserveBytes
+    await this.#require(isEnough)
+  }
+
+  /** Keeps `bytes` for whoever disposes of the promise. @throws {BrokerError} `STORAGE_FULL` */
+  async promise(bytes: number): Promise<SpacePromise> {
+    await this.require(bytes)
+    this.#promisedBytes += bytes
+    let leftBytes = bytes
+    const use = (part: number) => {
+      leftBytes -= part
+      this.#promisedBytes -= part
     }
+    return {
+      take: async (taken) => {
+        const kept = Math.min(taken, leftBytes)
+        use(kept)
+        await this.#take(taken, kept === taken)
+      },
+      [Symbol.dispose]: () => use(leftBytes),
+    }
+  }
+
+  async #take(bytes: number, isPromised: boolean): Promise<void> {
+    if (this.#reserveBytes === 0) return
+    // Who has a promise is refused only when the disk was filled by somebody else.
+    if (!isPromised) await this.require(bytes)
+    else await this.#require(() => this.#freeBytes - bytes >= this.#reserveBytes)
     this.#freeBytes -= bytes
   }
 
+  async #require(isEnough: () => boolean): Promise<void> {
+    const isStale = performance.now() - this.#measuredAtMs > TRUST_MS
+    if (isStale || !isEnough()) await this.#measure()
+    if (isEnough()) return
+    throw new BrokerError('STORAGE_FULL', 'the space that is to stay free would be used up')
+  }
+
   async #measure(): Promise<void> {
-    const { bavail, bsize } = await statfs(this.#directory)
-    this.#freeBytes = bavail * bsize
+    this.#freeBytes = await this.#measureFree()
     this.#measuredAtMs = performance.now()
   }
+}
+
+/** Bytes that are free on the device of a directory. */
+export async function freeBytesAt(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory)
+  return bavail * bsize
+}
+
+/** Room for one upload; disposing of it gives back what was not taken. */
+export interface SpacePromise extends Disposable {
+  /** Asked before each write. @throws {BrokerError} `STORAGE_FULL` */
+  take(bytes: number): Promise<void>
 }

@@ -14,7 +14,7 @@ export interface ReceiveOptions {
   readonly hasher: ContentHasher
   readonly algorithms: readonly DigestAlgorithm[]
   readonly maxBytes: number
-  /** Asked for room before more is written. @throws {BrokerError} `STORAGE_FULL` */
+  /** Asked for room before more is written. @throws {BrokerError} `STORAGE_FULL`, `QUOTA_EXCEEDED` */
   readonly take: (bytes: number) => Promise<void>
 }
 
@@ -111,7 +111,10 @@ class BlockWriter {
   }
 
   async finish(): Promise<Digests> {
-    if (this.#filled > 0) this.#start()
+    if (this.#filled > 0) {
+      await this.#take(this.#filled)
+      this.#start()
+    }
     await Promise.all(this.#inFlight)
     return this.#session.digests()
   }

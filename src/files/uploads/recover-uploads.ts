@@ -102,7 +102,8 @@ async function finish(
   await place.directory.sync()
   const stats = await statOf(place)
   if (stats === undefined) return undefined
-  return { path: intent.path, fingerprint: fingerprintOf(stats), sha256: intent.sha256 }
+  const { path, sha256, uploader } = intent
+  return { path, fingerprint: fingerprintOf(stats), sha256, uploader }
 }
 
 async function placeOf(volumes: Volumes, { path }: UploadIntent): Promise<Place | undefined> {

@@ -5,6 +5,7 @@ import type { FilePath } from '../../protocol/file-path.ts'
 import type { StagedFile } from '../store/file-store.ts'
 import { errorCode } from '../store/storage-fault.ts'
 import type { TemporaryDirectory } from '../volumes/volume.ts'
+import type { UploadShare } from './upload-share.ts'
 
 const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
@@ -19,6 +20,8 @@ export class TemporaryFile implements StagedFile {
   readonly file: string
   size = 0
   sha256 = ''
+  /** What the upload holds of the limits until it is counted or discarded. */
+  share: UploadShare | undefined
   #isGone = false
 
   private constructor(id: string, path: FilePath, file: string, handle: FileHandle) {
@@ -44,6 +47,7 @@ export class TemporaryFile implements StagedFile {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.share?.[Symbol.dispose]()
     await this.handle.close()
     if (this.#isGone) return
     this.#isGone = true

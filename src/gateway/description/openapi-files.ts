@@ -43,6 +43,8 @@ const UPLOAD_PROBLEMS: readonly ProblemCode[] = [
   'CONTENT_INVALID',
   'UNAVAILABLE',
   'STORAGE_FULL',
+  'QUOTA_EXCEEDED',
+  'REQUEST_TIMEOUT',
 ]
 
 const DELETE_PROBLEMS: readonly ProblemCode[] = [

@@ -58,6 +58,7 @@ proxy_set_header X-Broker-Proxy "${options.secret}";
 proxy_set_header X-Request-Id $request_id;
 proxy_set_header X-Original-Method "";
 proxy_set_header X-Original-URI "";
+proxy_set_header X-Original-Length "";
 `
 }
 
@@ -164,6 +165,7 @@ location = /-/upload {
 ${NO_UPGRADE}
     proxy_set_header X-Original-Method $request_method;
     proxy_set_header X-Original-URI $request_uri;
+    proxy_set_header X-Original-Length $content_length;
     proxy_set_header Content-Length "";
     proxy_pass_request_body off;
     # The size of the body that waits is checked in the location of the upload.
