@@ -65,7 +65,7 @@ export class BrokerProcess implements AsyncDisposable {
       `--listen=127.0.0.1:${this.port}`,
       `--zmq-subscribe=${this.zmqSubscribe}`,
       `--zmq-session=${this.zmqSession}`,
-      '--settle=100ms',
+      ...(this.#extra.some((flag) => flag.startsWith('--settle=')) ? [] : ['--settle=100ms']),
       ...this.#extra,
     ]
   }
@@ -130,11 +130,12 @@ export class BrokerBehindNginx implements AsyncDisposable {
     this.#nginx = nginx
   }
 
-  static async start(): Promise<BrokerBehindNginx> {
+  static async start(...extra: string[]): Promise<BrokerBehindNginx> {
     const directory = await mkdtemp(join(tmpdir(), 'broker-secret-'))
     const secret = join(directory, 'secret')
     await writeFile(secret, 'a-secret-that-only-nginx-knows')
-    const broker = await BrokerProcess.start('--proxy=nginx', `--proxy-secret-file=${secret}`)
+    const proxy = ['--proxy=nginx', `--proxy-secret-file=${secret}`]
+    const broker = await BrokerProcess.start(...proxy, ...extra)
     const ports = [await freePort(), await freePort(), await freePort()]
     const prefix = join(broker.directory, 'nginx')
     const [http, subscribe, session] = ports

@@ -87,8 +87,11 @@ function unsatisfiable(file: OpenFile, reply: FastifyReply): BrokerError {
   return new BrokerError('RANGE_NOT_SATISFIABLE', `the file has ${file.size} bytes`)
 }
 
+/** What nginx would judge once more, and by its own rules: it refuses what it cannot read. */
+const JUDGED_BY_NGINX = ['if-match', 'if-unmodified-since']
+
 /**
- * Where nginx finds the content, when it would answer as we do: it refuses a GET with `If-Match`, and
+ * Where nginx finds the content, when it would answer as we do: it judges some conditions again, and
  * answers a range that it cannot read with an error, where that range is to be ignored.
  */
 async function linkFor(
@@ -98,7 +101,8 @@ async function linkFor(
   range: RangeOutcome,
 ): Promise<string | undefined> {
   const prefix = deps.acceleratedBy?.(request)
-  if (prefix === undefined || request.headers['if-match'] !== undefined) return undefined
+  if (prefix === undefined) return undefined
+  if (JUDGED_BY_NGINX.some((name) => request.headers[name] !== undefined)) return undefined
   const isIgnored = request.headers.range !== undefined && range === 'whole'
   if (isIgnored && request.headers['if-range'] === undefined) return undefined
   const link = await file.serveLink()
