@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { FileChange } from '../../src/files/file-change.ts'
-import type { FileIndex, IndexEntry, UploadIntent } from '../../src/files/index/file-index.ts'
+import {
+  FINDABLE_BYTES,
+  type FileIndex,
+  type IndexEntry,
+  type UploadIntent,
+} from '../../src/files/index/file-index.ts'
 import { type FilePath, parseFilePath } from '../../src/protocol/file-path.ts'
 
 export interface IndexUnderTest extends AsyncDisposable {
@@ -91,6 +96,21 @@ export function fileIndexContract(name: string, open: () => Promise<IndexUnderTe
       }),
       { numRuns: 50 },
     )
+  })
+
+  test(`${name}: a large content is found at every path that has it`, async () => {
+    await using subject = await open()
+    const { index } = subject
+    const size = FINDABLE_BYTES
+    const put = ['b', 'a/x', 'c'].map((path) => entryOf(path, 'aa', { size }))
+    const others = [entryOf('d', 'bb', { size }), entryOf('small', 'aa', { size: size - 1 })]
+    await index.apply({ put: [...put, ...others], changes: [] })
+    const sha256 = 'aa'.repeat(32)
+    assert.deepEqual(await index.withContent(sha256, 10), ['a/x', 'b', 'c'])
+    assert.deepEqual(await index.withContent(sha256, 2), ['a/x', 'b'])
+    assert.deepEqual(await index.withContent('cc'.repeat(32), 2), [])
+    await index.apply({ remove: [pathOf('b')], put: [entryOf('c', 'cc', { size })], changes: [] })
+    assert.deepEqual(await index.withContent(sha256, 10), ['a/x'])
   })
 
   test(`${name}: pages follow the order of UTF-8 bytes and lose nothing`, async () => {

@@ -39,6 +39,9 @@ export interface IndexMutation {
   readonly changes: readonly FileChange[]
 }
 
+/** Contents from this size on are found by their digest; a smaller one is sent sooner than found. */
+export const FINDABLE_BYTES = 64 * 1024
+
 /**
  * The record of which content is at which path, as told by events: the fold of all FILE events. It is
  * compared with the disk to find changes; it is changed only by whoever holds the lock of the path.
@@ -57,6 +60,8 @@ export interface FileIndex {
   below(directory: string, after: string, limit: number): Promise<readonly IndexEntry[]>
   /** The digest of the content that was refused last and is not accepted since. */
   refusalOf(path: FilePath): Promise<string | undefined>
+  /** Paths of a content of at least `FINDABLE_BYTES`, in their order. @param sha256 - lower-case hex */
+  withContent(sha256: string, limit: number): Promise<readonly FilePath[]>
   /** Commits and resolves with the position of each change, in order, after which it is durable. */
   apply(mutation: IndexMutation): Promise<readonly string[]>
   /** Records what an upload is about to do, durably, before it touches the visible file. */

@@ -1,11 +1,12 @@
 import type { FilePath } from '../../protocol/file-path.ts'
 import { comparePaths } from '../path-order.ts'
-import type {
-  FileIndex,
-  IndexEntry,
-  IndexMutation,
-  TellChanges,
-  UploadIntent,
+import {
+  FINDABLE_BYTES,
+  type FileIndex,
+  type IndexEntry,
+  type IndexMutation,
+  type TellChanges,
+  type UploadIntent,
 } from './file-index.ts'
 import { differences, type EntryChanges, UsageSums } from './usage-sums.ts'
 
@@ -42,6 +43,14 @@ export class MemoryFileIndex implements FileIndex {
 
   refusalOf(path: FilePath): Promise<string | undefined> {
     return Promise.resolve(this.#refusals.get(path))
+  }
+
+  withContent(sha256: string, limit: number): Promise<readonly FilePath[]> {
+    const found = [...this.#entries.values()].filter(
+      (entry) => entry.sha256 === sha256 && entry.fingerprint.size >= FINDABLE_BYTES,
+    )
+    const paths = found.map(({ path }) => path).sort(comparePaths)
+    return Promise.resolve(paths.slice(0, limit))
   }
 
   async apply(mutation: IndexMutation): Promise<readonly string[]> {

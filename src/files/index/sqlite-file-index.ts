@@ -2,12 +2,13 @@ import type { Database, Row, Statement } from '../../database/database.ts'
 import type { FilePath } from '../../protocol/file-path.ts'
 import type { Fingerprint } from '../fingerprint.ts'
 import { comparePaths } from '../path-order.ts'
-import type {
-  FileIndex,
-  IndexEntry,
-  IndexMutation,
-  TellChanges,
-  UploadIntent,
+import {
+  FINDABLE_BYTES,
+  type FileIndex,
+  type IndexEntry,
+  type IndexMutation,
+  type TellChanges,
+  type UploadIntent,
 } from './file-index.ts'
 import { RecentEntries } from './recent-entries.ts'
 import { differences, type EntryChanges, UsageSums } from './usage-sums.ts'
@@ -18,7 +19,8 @@ import { differences, type EntryChanges, UsageSums } from './usage-sums.ts'
  */
 const TABLES = [
   `CREATE TABLE IF NOT EXISTS file_index (
-    path TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, sha256 TEXT NOT NULL, uploader TEXT
+    path TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, sha256 TEXT NOT NULL, uploader TEXT,
+    size INTEGER
   ) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS upload_intent (
     id TEXT PRIMARY KEY, batch TEXT NOT NULL, path TEXT NOT NULL,
@@ -36,8 +38,22 @@ const TABLES = [
   `CREATE TRIGGER IF NOT EXISTS file_gone AFTER DELETE ON file_index
    BEGIN DELETE FROM file_refusal WHERE path = old.path; END`,
 ]
-const PUT =
-  'INSERT OR REPLACE INTO file_index (path, fingerprint, sha256, uploader) VALUES (?, ?, ?, ?)'
+/** Of a table from before; what was put then has no size until it is put again. */
+const LATER_COLUMNS = [
+  ['file_index', 'uploader', 'TEXT'],
+  ['file_index', 'size', 'INTEGER'],
+  ['upload_intent', 'uploader', 'TEXT'],
+] as const
+/** Only of large files: keeping it doubles what a row costs, and floods are of small ones. */
+const BY_CONTENT = `
+  CREATE INDEX IF NOT EXISTS file_index_content ON file_index (sha256)
+  WHERE size >= ${FINDABLE_BYTES}`
+const PUT = `
+  INSERT OR REPLACE INTO file_index (path, fingerprint, sha256, uploader, size)
+  VALUES (?, ?, ?, ?, ?)`
+const WITH_CONTENT = `
+  SELECT path FROM file_index
+  WHERE sha256 = ? AND size >= ${FINDABLE_BYTES} ORDER BY path LIMIT ?`
 const REMOVE = 'DELETE FROM file_index WHERE path = ?'
 const INTEND = `
   INSERT INTO upload_intent (id, batch, path, dev, ino, sha256, uploader)
@@ -90,6 +106,7 @@ export class SqliteFileIndex implements FileIndex {
   ): Promise<SqliteFileIndex> {
     await database.commit(TABLES.map((sql) => ({ sql, rows: [[]] })))
     await addColumns(database)
+    await database.commit([{ sql: BY_CONTENT, rows: [[]] }])
     const usage = await database.query<{ key: string; bytes: number }>(USAGE)
     const sums = new UsageSums(usage.map(({ key, bytes }) => [key, bytes]))
     const index = new SqliteFileIndex(database, tell, sums, options)
@@ -115,6 +132,11 @@ export class SqliteFileIndex implements FileIndex {
   async refusalOf(path: FilePath): Promise<string | undefined> {
     const [row] = await this.#database.query(REFUSAL, [path])
     return row === undefined ? undefined : String(row['sha256'])
+  }
+
+  async withContent(sha256: string, limit: number): Promise<readonly FilePath[]> {
+    const rows = await this.#database.query(WITH_CONTENT, [sha256, limit])
+    return rows.map(({ path }) => path as FilePath)
   }
 
   async apply(mutation: IndexMutation): Promise<readonly string[]> {
@@ -188,16 +210,14 @@ export class SqliteFileIndex implements FileIndex {
   }
 }
 
-/** To a database from before uploaders were known. */
+/** To a database from before they were needed. */
 async function addColumns(database: Database): Promise<void> {
-  const columns = await database.query("SELECT name FROM pragma_table_info('file_index')")
-  if (columns.some(({ name }) => name === 'uploader')) return
-  await database.commit(
-    ['file_index', 'upload_intent'].map((table) => ({
-      sql: `ALTER TABLE ${table} ADD COLUMN uploader TEXT`,
-      rows: [[]],
-    })),
-  )
+  for (const [table, column, type] of LATER_COLUMNS) {
+    const columns = await database.query('SELECT name FROM pragma_table_info(?)', [table])
+    if (columns.some(({ name }) => name === column)) continue
+    const sql = `ALTER TABLE ${table} ADD COLUMN ${column} ${type}`
+    await database.commit([{ sql, rows: [[]] }])
+  }
 }
 
 function changesOf(
@@ -221,6 +241,7 @@ function statementsOf(
         textOf(fingerprint),
         sha256,
         uploader,
+        fingerprint.size,
       ]),
     },
     { sql: COUNT, rows: [...usage] },
