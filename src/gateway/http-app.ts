@@ -23,6 +23,9 @@ export interface HttpAppOptions {
 /** Longest time for the header fields of a request: a client that dribbles them is cut off. */
 const HEADERS_TIMEOUT_MS = 10_000
 
+/** Files may refuse an upload, or know its content, before they ask for the body. */
+const ANSWERS_BEFORE_BODY = /^\/files(?:[/?]|$)/
+
 /** What the front lets through, and a client certificate that it adds. */
 const MAX_HEADER_BYTES = 96 * 1024
 
@@ -61,6 +64,11 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     },
     frameworkErrors: send,
     clientErrorHandler: (error, socket) => refuseUnparsable(error, socket as Socket, publicUrl),
+  })
+  app.server.on('checkContinue', (request, response) => {
+    if (!ANSWERS_BEFORE_BODY.test(request.url ?? '')) response.writeContinue()
+    // Through everybody who looks at requests, the one who takes forged header fields away first.
+    app.server.emit('request', request, response)
   })
   app.setErrorHandler(send)
   const methods = new RouteMethods()

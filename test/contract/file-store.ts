@@ -216,6 +216,34 @@ export function fileStoreContract(
     assert.deepEqual(await subject.leftovers(), [])
   })
 
+  test(`${name}: a content that is here is stored again without its bytes`, async () => {
+    await using subject = await open({ maxFileBytes: 3_000_000 })
+    const { store } = subject
+    const content = Buffer.alloc(2_000_000, 'known')
+    await put(store, 'a/source', content)
+    await put(store, 'small', 'too small to look for')
+    const known = (digest: string, mayRead = (path: FilePath) => path === 'a/source') =>
+      store.stageKnown(pathOf('b/copy'), digest, mayRead, { confirmShrink: false })
+    assert.equal(await known(sha256('something else')), undefined)
+    assert.equal(await known(sha256('too small to look for'), () => true), undefined)
+    assert.equal(await known(sha256(content), () => false), undefined)
+    {
+      await using discarded = await known(sha256(content))
+      assert.equal(discarded?.size, content.length)
+    }
+    assert.equal(await store.find(pathOf('b/copy')), undefined)
+    {
+      await using staged = await known(sha256(content))
+      assert.ok(staged)
+      const [stored] = await store.commit([{ staged, guard: allow }])
+      assert.equal(stored?.sha256, sha256(content))
+    }
+    await put(store, 'a/source', 'replaced, and the copy is not')
+    assert.equal(await read(store, 'b/copy'), content.toString())
+    assert.equal((await subject.told()).at(-2)?.path, 'b/copy')
+    assert.deepEqual(await subject.leftovers(), [])
+  })
+
   test(`${name}: a validator sees the content before anybody else and may refuse it`, async () => {
     const validator: ContentValidator = {
       matches: (path) => path.endsWith('.even'),

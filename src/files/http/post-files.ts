@@ -6,6 +6,7 @@ import type { CommittedFile, StagedFile } from '../store/file-store.ts'
 import { parseConditions } from './conditions.ts'
 import { statesDigest } from './digest-fields.ts'
 import { requireUploadRight, writeGuard } from './file-rights.ts'
+import { askForBody, waitsToSend } from './known-content.ts'
 import {
   confirmsShrink,
   renewed,
@@ -31,6 +32,7 @@ export async function postFiles(
   if (statesDigest(request.headers)) {
     throw new BrokerError('DIGEST_INVALID', 'the digest of a form says nothing of its files')
   }
+  if (waitsToSend(request)) askForBody(reply)
   const stored = await storeForm(deps, directory, request)
   const position = stored.findLast((file) => file.position !== undefined)?.position
   if (position !== undefined) reply.header('broker-position', position)

@@ -10,6 +10,7 @@ import { formatReprDigest, parseDigestFields } from './digest-fields.ts'
 import { requireAdmissible, requireUploadRight, writeGuard } from './file-rights.ts'
 import { encodePath } from './file-target.ts'
 import { formatHttpDate } from './http-date.ts'
+import { askForBody, commitOne, storeKnown, waitsToSend } from './known-content.ts'
 
 export interface UploadDeps {
   readonly store: FileStore
@@ -43,7 +44,7 @@ export async function putFile(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   await requireUpload(deps, path, request.principal, request.headers)
-  const stored = await storeBody(deps, path, request)
+  const stored = await storeBody(deps, path, request, reply)
   reply
     .code(stored.created ? 201 : 200)
     .header('etag', stored.etag)
@@ -59,6 +60,7 @@ async function storeBody(
   deps: UploadDeps,
   path: FilePath,
   request: FastifyRequest,
+  reply: FastifyReply,
 ): Promise<CommittedFile> {
   const { headers, principal } = request
   const options = {
@@ -67,11 +69,15 @@ async function storeBody(
     uploader: uploaderOf(principal),
     size: contentLength(headers),
   }
-  await using staged = await deps.store.stage(path, bodyOf(request), options)
   const guard = writeGuard(() => renewed(deps, principal), parseConditions(headers))
-  const [stored] = await deps.store.commit([{ staged, guard }])
-  if (stored === undefined) throw new Error('an upload was committed without a result')
-  return stored
+  if (waitsToSend(request)) {
+    const mayRead = (source: FilePath) => principal.rights.may('read', source)
+    const known = await storeKnown(deps.store, path, options, mayRead, guard)
+    if (known !== undefined) return known
+    askForBody(reply)
+  }
+  await using staged = await deps.store.stage(path, bodyOf(request), options)
+  return await commitOne(deps.store, staged, guard)
 }
 
 /**

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { FilePath } from '../../protocol/file-path.ts'
+import { BrokerError } from '../../protocol/problem.ts'
 import type { ContentValidator } from '../content-validator.ts'
 import { DEFAULT_LIMITS, type VolumeLimits } from '../file-policy.ts'
 import { type DigestAlgorithm, verifyDigests } from '../http/digest-fields.ts'
@@ -13,6 +14,7 @@ import { InFlightPaths } from '../uploads/in-flight-paths.ts'
 import { receiveContent } from '../uploads/receive-content.ts'
 import { TemporaryFile } from '../uploads/temporary-file.ts'
 import { UploadLimits } from '../uploads/upload-limits.ts'
+import type { UploadShare } from '../uploads/upload-share.ts'
 import { validateContent } from '../uploads/validate-content.ts'
 import { notServed, type Volume } from '../volumes/volume.ts'
 import type { Volumes } from '../volumes/volumes.ts'
@@ -60,6 +62,11 @@ export interface DiskFileStoreOptions {
   /** For the speed of uploads. */
   readonly timers?: Timers
 }
+
+type StoredContent = Pick<StagedFile, 'size' | 'sha256'>
+
+/** A content at more paths than this is looked for at the first ones only. */
+const MAX_SOURCES = 100
 
 /** Files in directories of this machine; design: `docs/architecture.md`. */
 export class DiskFileStore implements FileStore, AsyncDisposable {
@@ -119,33 +126,43 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
     content: AsyncIterable<Uint8Array>,
     options: StageOptions,
   ): Promise<StagedFile> {
-    const volume = this.#volumeOf(path)
-    await using cleanup = new AsyncDisposableStack()
-    try {
-      const { uploader = '', size } = options
-      const share = cleanup.use(await this.#limits.begin(volume, { path, uploader, size }))
-      const [directory] = await volume.temporaryDirectories()
-      if (directory === undefined) throw notServed()
-      const temporary = cleanup.use(await TemporaryFile.create(randomUUID(), path, directory))
-      temporary.share = share
+    return this.#stage(path, options, async (temporary, share) => {
       const received = await receiveContent(this.#limits.steady(content), temporary.handle, {
         hasher: this.#deps.hasher,
         algorithms: algorithmsFor(options),
         maxBytes: this.#maxBytes,
         take: (bytes) => share.take(bytes),
       })
-      share.received()
       verifyDigests(options.digests, received.digests)
-      temporary.size = received.size
-      temporary.sha256 = received.digests['sha-256'] ?? ''
-      const staged = { file: temporary.file, bytes: () => readFile(temporary.file) }
-      const validators = this.#deps.validators ?? []
-      await validateContent(validators, temporary, staged, options.confirmShrink)
-      cleanup.move()
-      return temporary
-    } catch (error) {
-      throw storageFault(error)
+      return { size: received.size, sha256: received.digests['sha-256'] ?? '' }
+    })
+  }
+
+  async stageKnown(
+    path: FilePath,
+    sha256: string,
+    mayRead: (path: FilePath) => boolean,
+    options: Omit<StageOptions, 'digests'>,
+  ): Promise<StagedFile | undefined> {
+    this.#volumeOf(path)
+    for (const source of await this.#deps.index.withContent(sha256, MAX_SOURCES)) {
+      if (!mayRead(source)) continue
+      await using file = await this.#open(source)
+      if (file?.sha256 !== sha256 || file.size > this.#maxBytes) continue
+      const { size } = file
+      const copy = async (temporary: TemporaryFile, share: UploadShare) => {
+        await share.take(size)
+        await copyInto(temporary, file)
+        return { size, sha256 }
+      }
+      try {
+        return await this.#stage(path, { ...options, size }, copy)
+      } catch (error) {
+        // One that was edited while it was copied is as if it were not there.
+        if (error instanceof BrokerError) throw error
+      }
     }
+    return undefined
   }
 
   commit(uploads: readonly Upload[]): Promise<readonly CommittedFile[]> {
@@ -199,7 +216,36 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
     return volume
   }
 
-  async #open(path: FilePath): Promise<OpenFile | undefined> {
+  /** @param fill - writes the content, and tells it */
+  async #stage(
+    path: FilePath,
+    options: Omit<StageOptions, 'digests'>,
+    fill: (temporary: TemporaryFile, share: UploadShare) => Promise<StoredContent>,
+  ): Promise<StagedFile> {
+    const volume = this.#volumeOf(path)
+    await using cleanup = new AsyncDisposableStack()
+    try {
+      const { uploader = '', size } = options
+      const share = cleanup.use(await this.#limits.begin(volume, { path, uploader, size }))
+      const [directory] = await volume.temporaryDirectories()
+      if (directory === undefined) throw notServed()
+      const temporary = cleanup.use(await TemporaryFile.create(randomUUID(), path, directory))
+      temporary.share = share
+      const stored = await fill(temporary, share)
+      share.received()
+      temporary.size = stored.size
+      temporary.sha256 = stored.sha256
+      const staged = { file: temporary.file, bytes: () => readFile(temporary.file) }
+      const validators = this.#deps.validators ?? []
+      await validateContent(validators, temporary, staged, options.confirmShrink)
+      cleanup.move()
+      return temporary
+    } catch (error) {
+      throw storageFault(error)
+    }
+  }
+
+  async #open(path: FilePath): Promise<OpenDiskFile | undefined> {
     const volume = this.#deps.volumes.of(path)
     if (volume?.segmentsOf(path) === undefined) return undefined
     await using cleanup = new AsyncDisposableStack()
@@ -229,12 +275,19 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
   }
 
   /** What is on disk was refused or not judged yet: what was accepted last stands for it. */
-  async #openAccepted(entry: IndexEntry | undefined): Promise<OpenFile | undefined> {
+  async #openAccepted(entry: IndexEntry | undefined): Promise<OpenDiskFile | undefined> {
     const handle = entry && (await this.accepted.open(entry))
     if (entry === undefined || handle === undefined) return undefined
     const stats = await handle.stat({ bigint: true })
     return new OpenDiskFile(toldFile(entry), handle, stats, () => Promise.resolve(undefined))
   }
+}
+
+/** The copy has the mode of a file that was sent, whatever the one of its source. */
+async function copyInto(temporary: TemporaryFile, source: OpenDiskFile): Promise<void> {
+  const { mode } = await temporary.handle.stat()
+  await source.copyTo(temporary.file)
+  await temporary.handle.chmod(mode & 0o777)
 }
 
 function algorithmsFor({ digests }: StageOptions): readonly DigestAlgorithm[] {

@@ -43,7 +43,10 @@ export interface StagedFile extends AsyncDisposable {
  * Throws to refuse a write. It is called with the lock of the path held: what it saw is what will be
  * replaced. `current` is undefined when there is no such file.
  */
-export type WriteGuard = (current: KnownFile | undefined, next: StagedFile) => void
+export type WriteGuard = (
+  current: KnownFile | undefined,
+  next: Pick<StagedFile, 'path' | 'size' | 'sha256'>,
+) => void
 
 /** Throws to refuse a delete; called with the lock of the path held. */
 export type DeleteGuard = (current: KnownFile) => void
@@ -116,6 +119,21 @@ export interface FileStore {
     content: AsyncIterable<Uint8Array>,
     options: StageOptions,
   ): Promise<StagedFile>
+  /**
+   * Stages a content that some file has already, which spares sending it.
+   *
+   * @param sha256 - lower-case hex
+   * @param mayRead - whether the uploader may know the content of that file
+   * @returns undefined when the content has to be sent: there is no such file, or none that is large enough
+   *   to be looked for
+   * @throws {BrokerError} what `stage` throws
+   */
+  stageKnown(
+    path: FilePath,
+    sha256: string,
+    mayRead: (path: FilePath) => boolean,
+    options: Omit<StageOptions, 'digests'>,
+  ): Promise<StagedFile | undefined>
   /**
    * Makes all visible, or after a crash all or none, and resolves when they are durable and told.
    *

@@ -4,7 +4,7 @@ import { BrokerError } from '../../protocol/problem.ts'
 import type { ContentValidator } from '../content-validator.ts'
 import type { FileChange } from '../file-change.ts'
 import { verifyDigests } from '../http/digest-fields.ts'
-import type { TellChanges } from '../index/file-index.ts'
+import { FINDABLE_BYTES, type TellChanges } from '../index/file-index.ts'
 import { comparePaths } from '../path-order.ts'
 import { digestsOf } from '../uploads/content-hasher.ts'
 import { validateContent } from '../uploads/validate-content.ts'
@@ -92,6 +92,22 @@ export class MemoryFileStore implements FileStore {
     await validateContent(validators, staged, received, options.confirmShrink)
     this.#staged.set(staged, bytes)
     return staged
+  }
+
+  async stageKnown(
+    path: FilePath,
+    sha256: string,
+    mayRead: (path: FilePath) => boolean,
+    options: Omit<StageOptions, 'digests'>,
+  ): Promise<StagedFile | undefined> {
+    for (const [source, { bytes, sha256: digest }] of this.#files) {
+      if (digest !== sha256 || bytes.length < FINDABLE_BYTES || !mayRead(source)) continue
+      const content = (async function* () {
+        yield bytes
+      })()
+      return await this.stage(path, content, { ...options, digests: [] })
+    }
+    return undefined
   }
 
   commit(uploads: readonly Upload[]): Promise<readonly CommittedFile[]> {

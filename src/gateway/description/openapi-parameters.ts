@@ -104,6 +104,11 @@ export const DIGEST_PARAMETERS: readonly Parameter[] = [
     'Hexadecimal, verified.',
     Type.String({ pattern: '^[0-9A-Fa-f]{64}$' }),
   ),
+  header(
+    'Expect',
+    '`100-continue`: the body is asked for when it is needed; not of a content that is here, by its sha-256.',
+    Type.Enum(['100-continue']),
+  ),
 ]
 
 export const DELETE_PARAMETERS: readonly Parameter[] = [
