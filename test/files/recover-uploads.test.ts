@@ -19,8 +19,8 @@ async function intended(
   const file = join(directory, 'data', 'state', 'volumes', 'default', 'temp', id)
   await writeFile(file, content)
   const { dev, ino } = await stat(file, { bigint: true })
-  const intent = { id, batch: batch ?? id, path: pathOf(path), dev, ino, sha256: sha256(content) }
-  await index.intend(intent)
+  const told = { path: pathOf(path), dev, ino, sha256: sha256(content), uploader: 'ann' }
+  await index.intend({ id, batch: batch ?? id, ...told })
   return file
 }
 
@@ -47,6 +47,7 @@ test('an upload that replaced its file and was not told is told', async () => {
   const [, change] = await subject.told()
   assert.equal(change?.type, 'FILE UPDATED')
   assert.equal(change?.origin, 'upload')
+  assert.equal(subject.index.usage.bytesOf('ann'), 'new'.length)
   assert.equal((await subject.store.find(pathOf('x')))?.sha256, sha256('new'))
   assert.deepEqual(await subject.leftovers(), [])
 })

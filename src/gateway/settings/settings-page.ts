@@ -51,6 +51,29 @@ to all of it.
 therefore it also needs \`--listen unix:/path\`, or \`--proxy-secret-file\` with a secret that Nginx shows.
 \`broker nginx --dir DIR\` writes the configuration of Nginx that belongs to the settings.
 
+## How files are looked after
+
+\`--file-policy\` names a JSON file. All of it may be left out; of several rules about a path the first one
+that states something counts for it. Its limits are those of the default volume:
+
+    {
+      "freeSpace": "64MiB",
+      "quota": "500GiB",
+      "userQuota": "50GiB",
+      "uploadsAtOnce": 256,
+      "slowestUpload": "1KiB",
+      "rules": [{ "paths": "releases/**", "conditional": true }]
+    }
+
+- **freeSpace** stays free on the device, uploads under way counted as what they announce. 507.
+- **quota** is of all files together, **userQuota** of those whose present content one user uploaded;
+  anonymous uploads count together, what is put on disk for nobody. What an upload replaces is credited. An
+  edit on disk is never refused: it only leaves less to uploads. 507.
+- **uploadsAtOnce** bodies are received at the same time; more are 429.
+- **slowestUpload** is how many bytes a second a sender must keep up, averaged over 10 seconds in which it
+  was waited for. 408.
+- **conditional**: a write or delete needs \`If-Match\`, \`If-None-Match\` or \`If-Unmodified-Since\`. 428.
+
 ## Other variables
 
 Variables of the programs that talk to the broker begin with \`BROKER_\` too (\`BROKER_URL\`, \`BROKER_TOKEN\`
