@@ -251,3 +251,14 @@ test('space is refused as far as it is promised, and comes back', async () => {
   await assert.rejects(first.take(100), full)
   first[Symbol.dispose]()
 })
+
+test('space is promised once, however many ask for it in the same moment', async () => {
+  const space = new FreeSpace(async () => 1000, 100)
+  for (let round = 0; round < 2; round += 1) {
+    const asked = Array.from({ length: 5 }, () => space.promise(400))
+    const outcomes = await Promise.allSettled(asked)
+    const promised = outcomes.filter((outcome) => outcome.status === 'fulfilled')
+    assert.equal(promised.length, 2)
+    for (const { value } of promised) value[Symbol.dispose]()
+  }
+})

@@ -26,43 +26,47 @@ export class FreeSpace {
 
   /** @throws {BrokerError} `STORAGE_FULL` when `bytes` could not be promised */
   async require(bytes: number): Promise<void> {
-    if (this.#reserveBytes === 0) return
-    const isEnough = () => this.#freeBytes - this.#promisedBytes - bytes >= this.#reserveBytes
-    await this.#require(isEnough)
+    await this.#reserve(bytes, true, () => undefined)
   }
 
   /** Keeps `bytes` for whoever disposes of the promise. @throws {BrokerError} `STORAGE_FULL` */
   async promise(bytes: number): Promise<SpacePromise> {
-    await this.require(bytes)
-    this.#promisedBytes += bytes
-    let leftBytes = bytes
-    const use = (part: number) => {
-      leftBytes -= part
-      this.#promisedBytes -= part
+    let leftBytes = 0
+    const keep = (part: number) => {
+      leftBytes += part
+      this.#promisedBytes += part
     }
+    await this.#reserve(bytes, true, () => keep(bytes))
     return {
       take: async (taken) => {
         const kept = Math.min(taken, leftBytes)
-        use(kept)
-        await this.#take(taken, kept === taken)
+        keep(-kept)
+        // Who has a promise is refused only when the disk was filled by somebody else.
+        await this.#reserve(taken, kept < taken, () => {
+          this.#freeBytes -= taken
+        })
       },
-      [Symbol.dispose]: () => use(leftBytes),
+      [Symbol.dispose]: () => keep(-leftBytes),
     }
   }
 
-  async #take(bytes: number, isPromised: boolean): Promise<void> {
-    if (this.#reserveBytes === 0) return
-    // Who has a promise is refused only when the disk was filled by somebody else.
-    if (!isPromised) await this.require(bytes)
-    else await this.#require(() => this.#freeBytes - bytes >= this.#reserveBytes)
-    this.#freeBytes -= bytes
-  }
-
-  async #require(isEnough: () => boolean): Promise<void> {
-    const isStale = performance.now() - this.#measuredAtMs > TRUST_MS
-    if (isStale || !isEnough()) await this.#measure()
-    if (isEnough()) return
-    throw new BrokerError('STORAGE_FULL', 'the space that is to stay free would be used up')
+  /**
+   * @param isShort - true when what is promised to others is not there
+   * @param reserved - called in the step that looks, so that of two only one is told that there is enough
+   */
+  async #reserve(bytes: number, isShort: boolean, reserved: () => void): Promise<void> {
+    if (this.#reserveBytes > 0) {
+      const isEnough = () => {
+        const promised = isShort ? this.#promisedBytes : 0
+        return this.#freeBytes - promised - bytes >= this.#reserveBytes
+      }
+      const isStale = performance.now() - this.#measuredAtMs > TRUST_MS
+      if (isStale || !isEnough()) await this.#measure()
+      if (!isEnough()) {
+        throw new BrokerError('STORAGE_FULL', 'the space that is to stay free would be used up')
+      }
+    }
+    reserved()
   }
 
   async #measure(): Promise<void> {

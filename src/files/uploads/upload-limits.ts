@@ -55,9 +55,11 @@ export class UploadLimits {
   async admit(volume: Volume, upload: AnnouncedUpload): Promise<void> {
     this.#requirePlace()
     const { uploader, size = 0 } = upload
-    using growth = this.#quota.hold(uploader, isCounted(volume))
-    growth.set(growthOf(size, uploader, await this.#formerOf(volume, upload)))
+    const former = await this.#formerOf(volume, upload)
     await this.#space.get(volume)?.require(size)
+    // Held for no longer than this step: a question takes nothing from others.
+    using growth = this.#quota.hold(uploader, isCounted(volume))
+    growth.set(growthOf(size, uploader, former))
   }
 
   /** Takes what an upload needs, and refuses as `admit` does. The caller disposes of it. */
