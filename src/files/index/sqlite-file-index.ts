@@ -227,10 +227,7 @@ function changesOf(
   return new Map([...after].map(([path, entry]) => [path, [before.get(path), entry]]))
 }
 
-function statementsOf(
-  mutation: IndexMutation,
-  usage: ReadonlyMap<string, number>,
-): Statement[] {
+function statementsOf(mutation: IndexMutation, usage: ReadonlyMap<string, number>): Statement[] {
   const { put = [], remove = [], fulfil = [], refuse = [], pardon = [] } = mutation
   return [
     { sql: REMOVE, rows: remove.map((path) => [path]) },
