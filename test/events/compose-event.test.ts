@@ -65,6 +65,13 @@ test('attributes that the broker sets replace those of a received event', () => 
   assert.equal(stored(again).match(/"topic"/g)?.length, 1)
 })
 
+test('an attribute that is null is filled in or left out as if it were absent', () => {
+  const text = '{"specversion":"1.0","type":"t","id":null,"source":null,"time":null,"ext":null}'
+  const absent = structured('{"specversion":"1.0","type":"t"}')
+  assert.equal(structured(text).json, absent.json)
+  assert.equal(structured(text).identity, undefined)
+})
+
 test('anonymous events say so and name nobody', () => {
   const event = JSON.parse(stored(structured('{"specversion":"1.0","type":"t"}', { user: null })))
   assert.equal(event.authtype, 'unauthenticated')

@@ -45,10 +45,11 @@ function composeStructured({ text }: StructuredEvent, context: PublishContext): 
   checkAttributes(event)
   const topic = topicOf(event['topic'], context)
   const given = identityOf(event, context)
+  // Null is absent: it is left out below like what the broker replaces.
   const added = {
-    ...(event['id'] === undefined && { id: given.id }),
-    ...(event['source'] === undefined && { source: given.source }),
-    ...(event['time'] === undefined && { time: context.now }),
+    ...(event['id'] == null && { id: given.id }),
+    ...(event['source'] == null && { source: given.source }),
+    ...(event['time'] == null && { time: context.now }),
   }
   const kept = withoutMembers(
     text,
