@@ -82,6 +82,50 @@ test('a body without a stated type is JSON if it can be, then text, then bytes',
   assert.deepEqual(read({}, '').inputs, [{ kind: 'message', attributes: {}, data: undefined }])
 })
 
+test('what a ce- header holds is unquoted, then percent-decoded once', () => {
+  for (const [value, subject] of [
+    ['a%20b', 'a b'],
+    ['%22%25%7e', '"%~'],
+    ['%2520', '%20'],
+    ['%F0%9f%98%80', '😀'],
+    ['"a b"', 'a b'],
+    ['"say \\"hi\\" \\\\"', 'say "hi" \\'],
+    ['"%41"', 'A'],
+    ['"a" and "b"', '"a" and "b"'],
+    ['"', '"'],
+    // What a shell sends without encoding; Node hands it over as Latin-1.
+    [Buffer.from('é€').toString('latin1'), 'é€'],
+  ] as const) {
+    const [input] = read(
+      { 'ce-specversion': '1.0', 'ce-type': 't', 'ce-subject': value },
+      '',
+    ).inputs
+    assert.equal(input?.kind === 'message' && input.attributes['subject'], subject, value)
+  }
+})
+
+test('bytes under another charset stay the bytes they are', () => {
+  for (const [type, body] of [
+    ['text/plain; charset=iso-8859-1', Buffer.from([0xc3, 0xa9])],
+    ['text/xml;charset="UTF-16"', Buffer.from('a', 'utf16le')],
+  ] as const) {
+    const [input] = read({ 'content-type': type }, body).inputs
+    assert.deepEqual(input?.kind === 'message' && input.data, { base64: body.toString('base64') })
+  }
+  const [input] = read({ 'content-type': 'text/plain; charset="UTF-8"' }, 'é').inputs
+  assert.deepEqual(input?.kind === 'message' && input.data, { text: 'é' })
+})
+
+test('the type that is stated for no data is kept', () => {
+  const headers = { 'ce-specversion': '1.0', 'ce-type': 't', 'content-type': 'application/json' }
+  const [input] = read(headers, '').inputs
+  assert.deepEqual(input, {
+    kind: 'message',
+    attributes: { specversion: '1.0', type: 't', datacontenttype: 'application/json' },
+    data: undefined,
+  })
+})
+
 test('a stated type is kept and only JSON types are read as JSON', () => {
   const { inputs } = read({ 'content-type': 'text/plain; charset=utf-8' }, '42')
   assert.deepEqual(inputs, [
@@ -109,6 +153,11 @@ const REFUSED: readonly [headers: Record<string, string>, body: string | Buffer,
   [{ 'ce-specversion': '1.0', 'ce-type': 't', 'ce-data': 'x' }, '', 'EVENT_INVALID'],
   [{ 'ce-specversion': '1.0', 'ce-type': 't', 'ce-data_base64': 'AA==' }, '', 'EVENT_INVALID'],
   [{ 'ce-specversion': '1.0', 'ce-type': '%C0%A0' }, '', 'EVENT_INVALID'],
+  [{ 'ce-specversion': '1.0', 'ce-type': '%ED%A0%80' }, '', 'EVENT_INVALID'],
+  [{ 'ce-specversion': '1.0', 'ce-type': '100%' }, '', 'EVENT_INVALID'],
+  [{ 'ce-specversion': '1.0', 'ce-type': '\u00e9' }, '', 'EVENT_INVALID'],
+  [{ 'x-event-type': '\u00e9' }, '', 'EVENT_INVALID'],
+  [{ 'content-type': 'application/json' }, '\ufeff{}', 'JSON_INVALID'],
 ]
 
 for (const [headers, body, code] of REFUSED) {

@@ -1,5 +1,5 @@
 import { BrokerError } from '../../protocol/problem.ts'
-import { type EventInput, guessData, isJson, utf8Text } from './event-input.ts'
+import { type EventInput, messageOf, utf8Text } from './event-input.ts'
 import { elementsOf } from './json-members.ts'
 
 /** Most events of one request. */
@@ -61,7 +61,7 @@ function readLines(headers: Headers, body: Buffer): EventInput[] {
     .split('\n')
     .filter((line) => line.trim() !== '')
   checkCount(lines.length)
-  const type = header(headers, 'x-event-type')
+  const type = headerText(headers, 'x-event-type')
   const attributes = { ...(type !== undefined && { type }), datacontenttype: 'application/json' }
   return lines.map((text, index) => {
     if (isCloudEvent(text, index)) return { kind: 'structured', text }
@@ -81,10 +81,10 @@ function isCloudEvent(line: string, index: number): boolean {
 
 /** Binary mode: attributes in `ce-*` headers, the body is the data. @see CloudEvents HTTP binding 3.1 */
 function readBinary(headers: Headers, body: Buffer): EventInput {
-  const attributes: Record<string, string> = {}
+  const attributes: Record<string, string> = Object.create(null)
   for (const name of Object.keys(headers)) {
     if (name.startsWith('ce-'))
-      attributes[name.slice(3)] = percentDecoded(header(headers, name) ?? '')
+      attributes[name.slice(3)] = percentDecoded(headerText(headers, name) ?? '')
   }
   if (attributes['datacontenttype'] !== undefined) {
     throw new BrokerError(
@@ -98,44 +98,17 @@ function readBinary(headers: Headers, body: Buffer): EventInput {
   const missing = ['specversion', 'type'].find((name) => attributes[name] === undefined)
   if (missing !== undefined)
     throw new BrokerError('EVENT_INVALID', `header ce-${missing} is missing`)
-  return payload(attributes, header(headers, 'content-type'), body)
+  return messageOf(attributes, header(headers, 'content-type'), body)
 }
 
 function readMessage(headers: Headers, body: Buffer): EventInput {
-  const type = header(headers, 'x-event-type')
+  const type = headerText(headers, 'x-event-type')
   const contentType = header(headers, 'content-type')
   const attributes: Record<string, string> = type === undefined ? {} : { type }
   // curl sends the form type with -d unless it is told otherwise.
   const isUnstated =
     contentType === undefined || /^application\/x-www-form-urlencoded/i.test(contentType)
-  return payload(attributes, isUnstated ? undefined : contentType, body)
-}
-
-function payload(
-  attributes: Readonly<Record<string, string>>,
-  contentType: string | undefined,
-  body: Buffer,
-): EventInput {
-  if (body.length === 0) return { kind: 'message', attributes, data: undefined }
-  if (contentType === undefined) {
-    const data = guessData(body)
-    return { kind: 'message', attributes: { ...attributes, ...typeOf(data) }, data }
-  }
-  const named = { ...attributes, datacontenttype: contentType }
-  if (!/^[^;]*[/+]json\s*(;|$)/i.test(contentType)) {
-    const data = guessData(body)
-    const text = data !== undefined && 'json' in data ? { text: data.json } : data
-    return { kind: 'message', attributes: named, data: text }
-  }
-  const json = utf8Text(body, 'JSON_INVALID')
-  if (!isJson(json)) throw new BrokerError('JSON_INVALID', 'the body is not valid JSON')
-  return { kind: 'message', attributes: named, data: { json } }
-}
-
-function typeOf(data: ReturnType<typeof guessData>): { datacontenttype?: string } {
-  if (data === undefined) return {}
-  if ('json' in data) return { datacontenttype: 'application/json' }
-  return { datacontenttype: 'text' in data ? 'text/plain' : 'application/octet-stream' }
+  return messageOf(attributes, isUnstated ? undefined : contentType, body)
 }
 
 function batchText(body: Buffer): string {
@@ -166,9 +139,21 @@ function header(headers: Headers, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value
 }
 
-/** Header values carry what is not printable ASCII percent-encoded, once, and may be quoted. */
+/** Node reads header fields as Latin-1; what shells and scripts put there raw is UTF-8. */
+function headerText(headers: Headers, name: string): string | undefined {
+  const value = header(headers, name)
+  if (value === undefined || /^[\x20-\x7e]*$/.test(value)) return value
+  return utf8Text(Buffer.from(value, 'latin1'), 'EVENT_INVALID', `the header ${name}`)
+}
+
+/**
+ * Header values carry what is not printable ASCII percent-encoded, once; as a whole they may be quoted.
+ *
+ * @see CloudEvents HTTP binding, section 3.1.3.2
+ */
 function percentDecoded(value: string): string {
-  const unquoted = /^".*"$/.test(value) ? value.slice(1, -1).replaceAll(/\\(.)/g, '$1') : value
+  const isQuoted = /^"(?:[^"\\]|\\.)*"$/.test(value)
+  const unquoted = isQuoted ? value.slice(1, -1).replaceAll(/\\(.)/g, '$1') : value
   try {
     return decodeURIComponent(unquoted)
   } catch (cause) {

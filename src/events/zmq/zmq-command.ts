@@ -3,7 +3,7 @@ import { parseSince, type Since } from '../../protocol/position.ts'
 import { BrokerError, type ProblemCode } from '../../protocol/problem.ts'
 import { parseTopic, type Topic } from '../../protocol/topic.ts'
 import { parseTopicFilter, type TopicFilter } from '../../protocol/topic-filter.ts'
-import { type EventData, type EventInput, guessData } from '../publish/event-input.ts'
+import { type EventInput, messageOf } from '../publish/event-input.ts'
 
 /** A command of a REQ or DEALER socket, checked. An empty token stands for anonymous. */
 export type ZmqCommand =
@@ -127,28 +127,10 @@ function readSince(frame: Buffer = EMPTY): Since {
   return since.value
 }
 
+/** A declared type decides as it does over HTTP. */
 function readInput(payload: Buffer, frame: Buffer = EMPTY): EventInput {
   const attributes = readAttributes(frame)
-  const { datacontenttype } = attributes
-  const guessed = guessData(payload)
-  const data = datacontenttype === undefined ? guessed : declared(guessed, datacontenttype)
-  return { kind: 'message', attributes: { ...typeOf(data), ...attributes }, data }
-}
-
-/** A declared type decides as it does over HTTP: JSON must be JSON, and other text stays text. */
-function declared(data: EventData, mediaType: string): EventData {
-  const isJson = data !== undefined && 'json' in data
-  if (/^[^;]*[/+]json\s*(;|$)/i.test(mediaType)) {
-    if (isJson || data === undefined) return data
-    throw new BrokerError('JSON_INVALID', 'the payload is not valid JSON')
-  }
-  return isJson ? { text: data.json } : data
-}
-
-function typeOf(data: EventData): { datacontenttype?: string } {
-  if (data === undefined) return {}
-  if ('json' in data) return { datacontenttype: 'application/json' }
-  return { datacontenttype: 'text' in data ? 'text/plain' : 'application/octet-stream' }
+  return messageOf(attributes, attributes['datacontenttype'], payload)
 }
 
 function readAttributes(frame: Buffer): Record<string, string> {
