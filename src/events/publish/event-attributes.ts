@@ -52,9 +52,14 @@ export function attributeFault(name: string, value: unknown): string | undefined
   }
 }
 
-/** Strings of CloudEvents hold no control characters and no half surrogate pairs. */
+/** Strings of CloudEvents hold no control characters, noncharacters and half surrogate pairs. */
 function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.isWellFormed() && !hasControlCharacter(value)
+  return (
+    typeof value === 'string' &&
+    value.isWellFormed() &&
+    !hasControlCharacter(value) &&
+    !/\p{Noncharacter_Code_Point}/u.test(value)
+  )
 }
 
 function isFilled(value: unknown): value is string {
