@@ -57,5 +57,9 @@ function codeOfStatus(status: number | undefined): ProblemCode | undefined {
 }
 
 function detailOf(code: ProblemCode): string {
+  // Fastify has one error for both.
+  if (code === 'MEDIA_TYPE_UNSUPPORTED') {
+    return 'the Content-Type is no media type such as application/json, or none that is taken here'
+  }
   return PROBLEMS[code].title.toLowerCase()
 }
