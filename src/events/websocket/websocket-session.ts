@@ -119,6 +119,8 @@ export class WebSocketSession {
   }
 
   async #receive(text: string, isBinary: boolean): Promise<void> {
+    // Until the close is answered messages go on coming, of somebody who may have lost the right to them.
+    if (!this.#sink.isOpen) return
     this.#waiting += 1
     try {
       if (isBinary) throw new ProtocolFault('messages are text')

@@ -45,16 +45,17 @@ export class WebSocketSink implements Sink {
     return this.#socket.bytesWritten - this.#socket.writableLength
   }
 
-  get #isOpen(): boolean {
+  /** False as soon as either end has begun to close. */
+  get isOpen(): boolean {
     return this.#webSocket.readyState === this.#webSocket.OPEN && this.#socket.writable
   }
 
   deliver(batch: Batch): void {
-    if (this.#isOpen) this.#socket.write(batch.bytes)
+    if (this.isOpen) this.#socket.write(batch.bytes)
   }
 
   send(message: unknown): void {
-    if (this.#isOpen) this.#webSocket.send(JSON.stringify(message))
+    if (this.isOpen) this.#webSocket.send(JSON.stringify(message))
   }
 
   onceDrained(callback: () => void): void {
@@ -62,7 +63,7 @@ export class WebSocketSink implements Sink {
   }
 
   position(position: string): void {
-    if (this.#renderPosition !== undefined && this.#isOpen) {
+    if (this.#renderPosition !== undefined && this.isOpen) {
       this.#webSocket.send(this.#renderPosition(position))
     }
   }
@@ -70,7 +71,7 @@ export class WebSocketSink implements Sink {
   /** Pings when it is time; a peer that did not answer the last one is gone. */
   heartbeat(): void {
     const now = performance.now()
-    if (now - this.#lastPing < PING_INTERVAL_MS || !this.#isOpen) return
+    if (now - this.#lastPing < PING_INTERVAL_MS || !this.isOpen) return
     if (!this.#isAlive) {
       this.#webSocket.terminate()
       return
@@ -81,6 +82,7 @@ export class WebSocketSink implements Sink {
   }
 
   end(reason: CloseReason, detail = ''): void {
+    if (!this.isOpen) return
     this.#webSocket.close(CLOSE_CODES[reason], detail.slice(0, 100))
     setTimeout(() => this.#webSocket.terminate(), CLOSE_TIMEOUT_MS).unref()
   }
