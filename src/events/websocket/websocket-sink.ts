@@ -33,8 +33,9 @@ export class WebSocketSink implements Sink {
     webSocket.on('pong', () => {
       this.#isAlive = true
     })
-    // The error of a socket is followed by its close, which is what counts.
-    webSocket.on('error', () => {})
+    // What a client got wrong, `ws` answers with a close frame of its own; ending the socket now could lose it.
+    // Anybody can cause it as often as they like, so that it is no matter for a log.
+    webSocket.on('error', () => this.#terminateSoon())
   }
 
   get backlogBytes(): number {
@@ -84,6 +85,10 @@ export class WebSocketSink implements Sink {
   end(reason: CloseReason, detail = ''): void {
     if (!this.isOpen) return
     this.#webSocket.close(CLOSE_CODES[reason], detail.slice(0, 100))
+    this.#terminateSoon()
+  }
+
+  #terminateSoon(): void {
     setTimeout(() => this.#webSocket.terminate(), CLOSE_TIMEOUT_MS).unref()
   }
 }
