@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { createGateway, type Gateway } from '../../src/gateway/create-gateway.ts'
 import { parseSettings } from '../../src/gateway/settings/settings.ts'
 import type { SettingKey } from '../../src/gateway/settings/settings-schema.ts'
@@ -65,14 +65,18 @@ export interface TestGateway extends AsyncDisposable {
 
 type Flags = Partial<Record<SettingKey, string>>
 
-export async function startGateway(flags: Flags = {}, usersXml = USERS_XML): Promise<TestGateway> {
+export async function startGateway(
+  flags: Flags = {},
+  usersXml = USERS_XML,
+  log: Logger = pino({ level: 'silent' }),
+): Promise<TestGateway> {
   const directory = await mkdtemp(join(tmpdir(), 'broker-'))
   await mkdir(join(directory, 'config'))
   await writeFile(join(directory, 'config/broker_users.xml'), usersXml)
-  return open(directory, flags)
+  return open(directory, flags, log)
 }
 
-async function open(directory: string, flags: Flags): Promise<TestGateway> {
+async function open(directory: string, flags: Flags, log: Logger): Promise<TestGateway> {
   const settings = parseSettings({
     flags: new Map(
       Object.entries({
@@ -86,7 +90,7 @@ async function open(directory: string, flags: Flags): Promise<TestGateway> {
     cwd: directory,
   })
   if (!settings.ok) throw settings.error
-  const gateway = await createGateway(settings.value, { log: pino({ level: 'silent' }) })
+  const gateway = await createGateway(settings.value, { log })
   const { url } = gateway
   const adminToken = (await readFile(join(directory, 'data/admin.token'), 'utf8')).trim()
   return {
@@ -103,7 +107,7 @@ async function open(directory: string, flags: Flags): Promise<TestGateway> {
     },
     restart: async () => {
       await gateway.close()
-      return open(directory, flags)
+      return open(directory, flags, log)
     },
     [Symbol.asyncDispose]: async () => {
       await gateway.close()
