@@ -10,10 +10,14 @@ const INT32_MAX = 2_147_483_647
 const TIMESTAMP =
   /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/
 
-/** Characters of a URI-reference, RFC 3986 section 2, percent-encoding included. */
-const URI_REFERENCE = /^(?:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+$/
+// What is wrong is looked for, not what is right: a repeated group overflows the stack of the matcher at
+// some millions of characters.
 
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+/** What a URI-reference does not hold, RFC 3986 section 2. */
+const NOT_URI_REFERENCE = /[^A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]|%(?![0-9A-Fa-f]{2})/
+
+/** What base64 of a whole number of quanta does not hold. */
+const NOT_BASE64 = /[^A-Za-z0-9+/=]|=(?!=?$)/
 
 /** True for `[a-z0-9]+` and the one member with an underscore. `data` itself is no attribute. */
 export function isAttributeName(name: string): boolean {
@@ -46,7 +50,7 @@ export function attributeFault(name: string, value: unknown): string | undefined
         ? undefined
         : 'is not an RFC 3339 time'
     case 'data_base64':
-      return typeof value === 'string' && BASE64.test(value) ? undefined : 'is not base64'
+      return isBase64(value) ? undefined : 'is not base64'
     default:
       return extensionFault(value)
   }
@@ -67,7 +71,11 @@ function isFilled(value: unknown): value is string {
 }
 
 function isUriReference(value: unknown): value is string {
-  return typeof value === 'string' && URI_REFERENCE.test(value)
+  return typeof value === 'string' && value !== '' && !NOT_URI_REFERENCE.test(value)
+}
+
+function isBase64(value: unknown): boolean {
+  return typeof value === 'string' && value.length % 4 === 0 && !NOT_BASE64.test(value)
 }
 
 function extensionFault(value: unknown): string | undefined {
