@@ -28,9 +28,18 @@ export type Command =
     }
   | { readonly op: 'ping'; readonly id: CommandId }
 
+/** A number that comes back in the reply as it was sent. */
+const SAFE_INTEGER = { minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }
+
+/** The schema of `CommandId`. */
+export const COMMAND_ID = Type.Union([
+  Type.String({ minLength: 1, maxLength: 128 }),
+  Type.Integer(SAFE_INTEGER),
+])
+
 const Envelope = Type.Object({
   op: Type.String(),
-  id: Type.Union([Type.String({ minLength: 1, maxLength: 128 }), Type.Integer()]),
+  id: COMMAND_ID,
 })
 
 const FILTERS = {

@@ -1,10 +1,11 @@
 import Type, { type TProperties } from 'typebox'
+import { COMMAND_ID } from '../../events/websocket/websocket-command.ts'
 import { SESSION_PROTOCOL } from '../../events/websocket/websocket-session.ts'
 import { schemaRef } from './schema-ref.ts'
 
 /** The messages of `broker.v1.json`. What is read of a command is in `websocket-command.ts`. */
 
-export const CommandId = Type.Union([Type.String({ minLength: 1, maxLength: 128 }), Type.Integer()])
+export const CommandId = COMMAND_ID
 
 function command(op: string, fields: TProperties, options = {}) {
   return Type.Object({ op: Type.Literal(op), id: schemaRef('CommandId'), ...fields }, options)
