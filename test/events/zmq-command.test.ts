@@ -8,6 +8,7 @@ import {
   type ZmqEnvelope,
 } from '../../src/events/zmq/zmq-command.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
+import { mutated } from '../support/mutated-text.ts'
 
 function frames(...parts: (string | Uint8Array)[]): Buffer[] {
   return parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.from(part)))
@@ -109,6 +110,37 @@ describe('a command', () => {
         parts.map(String).join(' '),
       )
     }
+  })
+
+  it('with a frame that is not quite right is read or refused with its own code', () => {
+    const near = (...texts: string[]) => mutated(fc.constantFrom(...texts))
+    const attributes = near('{"type":"a","id":"7"}', '{"datacontenttype":"application/json"}', '')
+    const publish = fc.tuple(
+      fc.constantFrom('', 'PUBLISH'),
+      near('t'),
+      near('ci/x/y'),
+      near('[1,{"a":1e3}]', 'text'),
+      attributes,
+    )
+    const subscribe = fc.tuple(fc.constant('SUBSCRIBE'), near('t'), near('ci/*/**'), near('k3:7'))
+    const codes = ['COMMAND', 'TOPIC', 'FILTER', 'POSITION', 'JSON', 'EVENT'].map(
+      (w) => `${w}_INVALID`,
+    )
+    fc.assert(
+      fc.property(fc.oneof(publish, subscribe), (parts) => {
+        try {
+          const command = read(...parts)
+          assert.ok(command.verb === parts[0])
+          if (command.verb !== 'PUBLISH' || command.input.kind !== 'message') return
+          const { data } = command.input
+          const back = data && Object.values(data)[0]
+          assert.equal(back ?? '', Buffer.from(parts[3]).toString())
+        } catch (error) {
+          assert.ok(error instanceof BrokerError && codes.includes(error.code), String(error))
+        }
+      }),
+      { numRuns: 4000 },
+    )
   })
 
   it('of whatever bytes is read or refused with a problem', () => {

@@ -3,11 +3,12 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseFilePath } from '../../src/protocol/file-path.ts'
 import { pathOfTopic, topicOfPath } from '../../src/protocol/file-topic.ts'
-import { parsePosition, parseSince } from '../../src/protocol/position.ts'
+import { formatPosition, parsePosition, parseSince } from '../../src/protocol/position.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 import { parseRequestTarget } from '../../src/protocol/request-target.ts'
 import { parseTopic } from '../../src/protocol/topic.ts'
 import { parseTopicFilter } from '../../src/protocol/topic-filter.ts'
+import { mutated } from '../support/mutated-text.ts'
 
 const TOPICS = ['a', 'ci/jenkins/build', 'ü/日本', 'a b', '%', 'a.b', '...', '\\', 'x'.repeat(4096)]
 const NO_TOPICS = [
@@ -86,6 +87,66 @@ test('a request target is split before it is decoded, once', () => {
   for (const target of ['/a%2fb', '/a%5Cb', '/a%00', '/%zz', '/%', '/%c0%af', '/a\\b']) {
     assert.throws(() => parseRequestTarget(target), { code: 'TARGET_INVALID' }, target)
   }
+})
+
+/** Texts near the border of what is a name. */
+const nearNames = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(
+        'a',
+        '.',
+        '..',
+        '*',
+        '**',
+        'a*',
+        '',
+        '\u0000',
+        '\u0085',
+        'u\u0308',
+        '\ud800',
+        '%2F',
+      ),
+      fc.string({ unit: 'grapheme', maxLength: 3 }),
+      fc.constantFrom('x'.repeat(1000), 'é'.repeat(700)),
+    ),
+    { maxLength: 70 },
+  )
+  .map((segments) => segments.join('/'))
+
+test('what is taken as a topic or filter is one by the words of the protocol', () => {
+  const isName = (text: string) =>
+    Buffer.byteLength(text) <= 4096 && text.isWellFormed() && text.normalize('NFC') === text
+  const isSegment = (text: string) => /^(?!\.{1,2}$)[^*/\p{Cc}]+$/u.test(text)
+  fc.assert(
+    fc.property(nearNames, (text) => {
+      const segments = text.split('/')
+      const isTopic = isName(text) && segments.length <= 64 && segments.every(isSegment)
+      assert.equal(parseTopic(text).ok, isTopic)
+      const plain = segments.map((segment, i) =>
+        segment === '*' || (segment === '**' && i === segments.length - 1) ? 'x' : segment,
+      )
+      const isFilter = isName(text) && segments.length <= 64 && plain.every(isSegment)
+      assert.equal(parseTopicFilter(text).ok, isFilter)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('a position is read as what it is written from, and nothing else is one', () => {
+  const near = mutated(
+    fc.constantFrom('k3x9:1042', '0:0', 'a:9007199254740991', 'latest', 'earliest'),
+  )
+  fc.assert(
+    fc.property(near, (text) => {
+      const position = parsePosition(text)
+      if (position.ok)
+        assert.equal(formatPosition(position.value.epoch, position.value.offset), text)
+      const since = parseSince(text)
+      assert.equal(since.ok, position.ok || text === 'latest' || text === 'earliest')
+    }),
+    { numRuns: 2000 },
+  )
 })
 
 test('random text never throws anything but a problem', () => {
