@@ -3,58 +3,13 @@ import { randomInt } from 'node:crypto'
 import { test } from 'node:test'
 import { FAULTS, type FaultPlan, FaultProxy } from '../support/fault-proxy.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { type Address, DOORS, type OpenDoor } from './recovery-doors.ts'
+import { DOORS } from './recovery-doors.ts'
+import { ResumingClient } from './resuming-client.ts'
 
 const DROPS = process.env['SOAK'] === undefined ? 1000 : 10_000
 const CLIENTS_PER_DOOR = 3
 const FILTER = 'doors/**'
 const TOPICS = ['doors/a', 'doors/a/b', 'doors/c']
-
-/** A client that comes back after each drop, from the last position it was told. */
-class ResumingClient {
-  readonly positions: string[] = []
-  readonly #address: Address
-  readonly #open: OpenDoor
-  #since = 'earliest'
-  #stop: (() => void) | undefined
-  #isStopped = false
-  #changed = Promise.withResolvers<void>()
-  #fault: unknown
-
-  constructor(address: Address, open: OpenDoor) {
-    this.#address = address
-    this.#open = open
-  }
-
-  async run(): Promise<void> {
-    while (!this.#isStopped) {
-      const { closed, close } = this.#open(this.#address, this.#since, (told) => {
-        if ('event' in told) this.#take(told.event, told.position)
-        this.#since = told.position
-      })
-      this.#stop = close
-      await closed
-    }
-  }
-
-  /** Resolves when `count` events have come, or something came that should not. */
-  async until(count: number): Promise<void> {
-    while (this.positions.length < count && this.#fault === undefined) await this.#changed.promise
-    if (this.#fault !== undefined) throw this.#fault
-  }
-
-  stop(): void {
-    this.#isStopped = true
-    this.#stop?.()
-  }
-
-  #take({ type, data }: Readonly<Record<string, unknown>>, position: string): void {
-    if (type === 'EVENTS MISSED') this.#fault = new Error(`missed ${JSON.stringify(data)}`)
-    this.positions.push(position)
-    this.#changed.resolve()
-    this.#changed = Promise.withResolvers<void>()
-  }
-}
 
 /** Publishes a few events in one of the ways there are; returns their positions. */
 async function publish(broker: TestGateway, number: number): Promise<string[]> {

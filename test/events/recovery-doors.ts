@@ -45,6 +45,7 @@ export const DOORS: Readonly<Record<string, OpenDoor>> = {
       if (data !== undefined) take({ event: JSON.parse(data), position: String(id) })
       else if (id !== undefined) take({ position: id })
     }),
+  'long polls': poll,
   lines: (address, since, take) =>
     stream(address, since, 'application/x-ndjson', '\n', (line) => take(eventOf(JSON.parse(line)))),
 }
@@ -94,4 +95,28 @@ function stream(
   }
   request.on('error', () => {})
   return { closed: read(), close: () => request.destroy() }
+}
+
+/** Page after page; each waits for its first event. */
+function poll({ port, token, filter }: Address, since: string, take: (told: Told) => void) {
+  const aborted = new AbortController()
+  const read = async (): Promise<void> => {
+    try {
+      for (let at = since; ; ) {
+        const url = `http://127.0.0.1:${port}/events/${filter}?since=${at}&wait=20&limit=50`
+        const { signal } = aborted
+        const response = await fetch(url, { ...bearer(token), signal })
+        const { events, position } = (await response.json()) as {
+          readonly events: readonly Readonly<Record<string, unknown>>[]
+          readonly position: string
+        }
+        for (const event of events) take(eventOf(event))
+        take({ position })
+        at = position
+      }
+    } catch {
+      // It broke: a page that did not come whole is asked for again.
+    }
+  }
+  return { closed: read(), close: () => aborted.abort() }
 }

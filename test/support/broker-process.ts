@@ -50,6 +50,12 @@ export class BrokerProcess implements AsyncDisposable {
     return `http://127.0.0.1:${this.port}`
   }
 
+  get pid(): number {
+    const { pid } = this.#child ?? {}
+    if (pid === undefined) throw new Error('the broker is not running')
+    return pid
+  }
+
   /** What the process wrote to stderr. */
   get log(): string {
     return this.#log
