@@ -1,0 +1,51 @@
+import { queryObjects } from 'node:v8'
+import { Audience } from '../../src/events/delivery/audience.ts'
+import { Stream } from '../../src/events/delivery/stream.ts'
+import { HttpSink } from '../../src/events/http/http-sink.ts'
+import { WebSocketSession } from '../../src/events/websocket/websocket-session.ts'
+import { WebSocketSink } from '../../src/events/websocket/websocket-sink.ts'
+import { ZmqSession } from '../../src/events/zmq/zmq-session.ts'
+import { ZmqSink } from '../../src/events/zmq/zmq-sink.ts'
+import { startGateway } from '../support/gateway.ts'
+import { freePort } from '../support/nginx.ts'
+
+/** A broker of its own in a child process, which counts what it holds. Run with `--expose-gc`. */
+const COUNTED = [Audience, Stream, HttpSink, WebSocketSession, WebSocketSink, ZmqSession, ZmqSink]
+
+export interface Started {
+  readonly url: string
+  readonly token: string
+  readonly zmqSession: string
+}
+
+/** What lives at one moment, after the garbage is collected. */
+export interface Held {
+  /** Streams, sinks and sessions of every kind, sockets, timers: each by its name. */
+  readonly counts: Readonly<Record<string, number>>
+  readonly heapBytes: number
+}
+
+function count(names: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}
+
+function measure(): Held {
+  globalThis.gc?.()
+  const objects = COUNTED.map((type) => [type.name, queryObjects(type, { format: 'count' })])
+  const { TCPSocketWrap = 0, Timeout = 0 } = count(process.getActiveResourcesInfo())
+  return {
+    counts: { ...Object.fromEntries(objects), TCPSocketWrap, Timeout },
+    heapBytes: process.memoryUsage().heapUsed,
+  }
+}
+
+const zmqSession = `tcp://127.0.0.1:${await freePort()}`
+const broker = await startGateway({ zmqSession })
+process.on('message', (message) => {
+  if (message === 'measure') process.send?.(measure())
+})
+process.on('disconnect', () => broker[Symbol.asyncDispose]())
+const started: Started = { url: broker.url, token: broker.adminToken, zmqSession }
+process.send?.(started)
