@@ -120,7 +120,7 @@ export class RawWebSocket implements Disposable {
       if (this.#fault !== undefined) throw this.#fault
       const found = look(this)
       if (found !== undefined) return found
-      if (this.#isClosed) throw new Error('the connection is over')
+      if (this.#isClosed || this.hasEnded) throw new Error('the connection is over')
       await this.#changed.next()
     }
   }
