@@ -7,7 +7,7 @@ import { ROOT } from '../support/broker-process.ts'
 import type { Held, Started } from './churn-broker.ts'
 import { MANNERS, VISITS } from './churn-visitors.ts'
 
-const EACH = 10
+const EACH = 6
 const VISITORS = Object.keys(VISITS).length * MANNERS.length * EACH
 
 /** The first ones fill caches and let code be compiled. */
@@ -15,7 +15,7 @@ const WARM_ROUNDS = 2
 const ROUNDS = process.env['SOAK'] === undefined ? 4 : 40
 
 /** A visitor that stayed would cost several kilobytes; a heap differs by some hundred from look to look. */
-const MOST_BYTES_EACH = 1024
+const MOST_BYTES_EACH = 2048
 
 /** Looks until a visitor that left must be gone; each collects the garbage, which takes its time. */
 const MOST_LOOKS = 200
