@@ -154,14 +154,15 @@ function section(results: readonly (readonly [Form, readonly Rounds[]])[]): Sect
         'it 2.5 times. What went, in parts of what a publish cost at the time: the search of the log line for ' +
         'secrets, an eighth; randomness for ids, drawn digit by digit, a tenth; promises of hooks and of the steps ' +
         'of a publish, a tenth; looking for tickets and origins where there are none, a fifteenth; the topic read ' +
-        'twice, a twentieth; header fields deleted that are not there, a twentieth.',
+        'twice, a twentieth; header fields deleted that are not there, a twentieth; the log line of what succeeded, now at ' +
+        'debug, a tenth.',
       'One message to the database thread for all that comes while it is at work, in the place of one for each publish: ' +
         'half the processor time of that thread. All of a turn of the loop in one message: the main thread idled ' +
         'while everybody waited for the same commit.',
       'Not worth their lines, 4% each or less: log lines gathered for a turn of the loop, or 4 KiB of them; a larger ' +
         'young generation of the heap; fewer events kept in memory.',
       'What remains, in parts of a publish: the request itself, as in the bare Fastify, two fifths; the event read, ' +
-        'composed, numbered, handed to the thread and told of its commit, a quarter; the log line, a tenth; the token, ' +
+        'composed, numbered, handed to the thread and told of its commit, a quarter; the token, ' +
         'a fifteenth; hooks, ids, metrics and the collection of garbage the rest. With 16 connections the disk ' +
         'decides: an answer waits for one or two commits.',
     ],

@@ -66,6 +66,7 @@ export async function eventsPlugin(
     app.route({
       method: 'POST',
       url,
+      config: { isRoutine: true },
       preParsing: (request, _reply, _payload, done) => {
         judgeRoute(request)
         done()
@@ -111,5 +112,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route takes WebSockets. */
     ws?: boolean
+    /** Asked so often that requests which succeed are logged at debug: a line is a tenth of a publish. */
+    isRoutine?: boolean
   }
 }

@@ -112,6 +112,7 @@ function ownUrl({ protocol, host }: FastifyRequest): string {
 
 /** The query may hold a ticket: only the path is logged. */
 function logRequest(log: FastifyBaseLogger, request: FastifyRequest, reply: FastifyReply): void {
+  const isRoutine = reply.statusCode < 400 && request.routeOptions.config?.isRoutine === true
   const fields = {
     requestId: request.id,
     event: 'http.request',
@@ -122,7 +123,7 @@ function logRequest(log: FastifyBaseLogger, request: FastifyRequest, reply: Fast
     user: request.principal?.user ?? undefined,
     peer: request.ip,
   }
-  log.info(fields, 'request')
+  log[isRoutine ? 'debug' : 'info'](fields, 'request')
 }
 
 /** Requests that the parser of Node refuses never become requests: the answer is written by hand. */
