@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
-import type { FileStore, OpenFile } from '../store/file-store.ts'
+import type { FileStore, OpenFile, ServableFile } from '../store/file-store.ts'
 import {
   type ByteRange,
   formatContentRange,
@@ -48,26 +48,60 @@ export async function getFile(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   requireRight(request.principal, 'read', path)
-  const conditions = parseConditions(request.headers)
+  // Most downloads through a front server need nothing but the name of the content.
+  const isAccelerated = deps.acceleratedBy?.(request) !== undefined
+  const glanced = isAccelerated ? await deps.store.glance?.(path) : undefined
+  if (glanced !== undefined && (await answerByName(deps, glanced, request, reply)) === 'answered') {
+    return reply
+  }
   const file = await deps.store.open(path)
   if (file === undefined) return answerMissing(deps.store, path, request, reply)
+  return sendFile(deps, file, request, reply)
+}
+
+/** Answers with an open file as the request wants it, and closes it. */
+export async function sendFile(
+  deps: GetFileDeps,
+  file: OpenFile,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   await using cleanup = new AsyncDisposableStack()
   cleanup.use(file)
-  const outcome = evaluateConditions(conditions, file, true)
-  if (outcome === 'failed') throw conditionFailed(file)
-  if (outcome === 'not-modified') return describe(file, reply).code(304).send()
-  const range = rangeOf(request, file)
-  if (range === 'unsatisfiable') throw unsatisfiable(file, reply)
-  const link = await linkFor(deps, file, request, range)
-  describe(file, reply).type(mediaTypeOf(path))
-  if (link !== undefined) return reply.header('x-accel-redirect', link).send()
-  reply.header('accept-ranges', 'bytes')
+  const range = await answerByName(deps, file, request, reply)
+  if (range === 'answered') return reply
+  describe(file, reply).type(mediaTypeOf(file.path)).header('accept-ranges', 'bytes')
   if (request.method === 'HEAD') return reply.header('content-length', file.size).send()
   return send(file, range, reply, cleanup.move())
 }
 
+/**
+ * Answers without the content: by a condition, or by a link from which a front server sends it.
+ *
+ * @returns what of the content is to be sent when that is not enough
+ */
+async function answerByName(
+  deps: GetFileDeps,
+  file: ServableFile,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<RangeOutcome | 'answered'> {
+  const outcome = evaluateConditions(parseConditions(request.headers), file, true)
+  if (outcome === 'failed') throw conditionFailed(file)
+  if (outcome === 'not-modified') {
+    describe(file, reply).code(304).send()
+    return 'answered'
+  }
+  const range = rangeOf(request, file)
+  if (range === 'unsatisfiable') throw unsatisfiable(file, reply)
+  const link = await linkFor(deps, file, request, range)
+  if (link === undefined) return range
+  describe(file, reply).type(mediaTypeOf(file.path)).header('x-accel-redirect', link).send()
+  return 'answered'
+}
+
 /** What tells the content, without the content. */
-function describe(file: OpenFile, reply: FastifyReply): FastifyReply {
+function describe(file: ServableFile, reply: FastifyReply): FastifyReply {
   if (file.etag !== undefined) reply.header('etag', file.etag)
   if (file.sha256 !== undefined) reply.header('repr-digest', formatReprDigest(file.sha256))
   return reply
@@ -75,14 +109,14 @@ function describe(file: OpenFile, reply: FastifyReply): FastifyReply {
     .header('cache-control', CACHE_CONTROL)
 }
 
-function rangeOf({ method, headers }: FastifyRequest, file: OpenFile): RangeOutcome {
+function rangeOf({ method, headers }: FastifyRequest, file: ServableFile): RangeOutcome {
   const ifRange = headers['if-range']
   const stated = typeof ifRange === 'string' ? ifRange : undefined
   if (method !== 'GET' || !rangeApplies(stated, file)) return 'whole'
   return parseRange(headers.range, file.size)
 }
 
-function unsatisfiable(file: OpenFile, reply: FastifyReply): BrokerError {
+function unsatisfiable(file: ServableFile, reply: FastifyReply): BrokerError {
   reply.header('content-range', formatContentRange(undefined, file.size))
   return new BrokerError('RANGE_NOT_SATISFIABLE', `the file has ${file.size} bytes`)
 }
@@ -96,7 +130,7 @@ const JUDGED_BY_NGINX = ['if-match', 'if-unmodified-since']
  */
 async function linkFor(
   deps: GetFileDeps,
-  file: OpenFile,
+  file: ServableFile,
   request: FastifyRequest,
   range: RangeOutcome,
 ): Promise<string | undefined> {

@@ -31,12 +31,13 @@ import type {
   ListedEntry,
   ListOptions,
   OpenFile,
+  ServableFile,
   StagedFile,
   StageOptions,
   Upload,
 } from './file-store.ts'
-import { knownFile, toldFile } from './known-file.ts'
-import { OpenDiskFile, openLeaf } from './open-disk-file.ts'
+import { isTold, knownFile, toldFile } from './known-file.ts'
+import { isWorldReadable, OpenDiskFile, openLeaf } from './open-disk-file.ts'
 import { ServeLinks } from './serve-links.ts'
 import { errorCode, isMissing, storageFault } from './storage-fault.ts'
 import { isServable } from './visible-file.ts'
@@ -104,6 +105,17 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
   async find(path: FilePath): Promise<KnownFile | undefined> {
     await using file = await this.open(path)
     return file
+  }
+
+  async glance(path: FilePath): Promise<ServableFile | undefined> {
+    const volume = this.#deps.volumes.of(path)
+    const segments = volume?.segmentsOf(path)
+    if (volume === undefined || segments === undefined) return undefined
+    const stats = volume.glance(segments)
+    if (stats === undefined || !isServable(stats, this.#commitDeps.ownLinks)) return undefined
+    const entry = await this.#deps.index.get(path)
+    if (entry === undefined || !isTold(stats, entry) || !isWorldReadable(stats)) return undefined
+    return { ...toldFile(entry), serveLink: () => this.serveLinks.linkTo(volume, path, stats) }
   }
 
   async open(path: FilePath): Promise<OpenFile | undefined> {

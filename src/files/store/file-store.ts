@@ -10,17 +10,21 @@ export interface KnownFile extends Validators {
   readonly sha256: string | undefined
 }
 
-/** A file that is open for reading: its content stays what it was, whatever is uploaded meanwhile. */
-export interface OpenFile extends KnownFile, AsyncDisposable {
-  /**
-   * Bytes from `first` to before `end`. Fails rather than ends early when the file was edited in place.
-   */
-  read(first: number, end: number): AsyncIterable<Uint8Array>
+/** A file whose content may be sent by others. */
+export interface ServableFile extends KnownFile {
   /**
    * Where a front server may read this very content, below the directory in which the volumes keep their
    * state; undefined where the broker must send the bytes itself.
    */
   serveLink(): Promise<string | undefined>
+}
+
+/** A file that is open for reading: its content stays what it was, whatever is uploaded meanwhile. */
+export interface OpenFile extends ServableFile, AsyncDisposable {
+  /**
+   * Bytes from `first` to before `end`. Fails rather than ends early when the file was edited in place.
+   */
+  read(first: number, end: number): AsyncIterable<Uint8Array>
 }
 
 export interface StageOptions {
@@ -99,6 +103,8 @@ export interface ListOptions {
 export interface FileStore {
   /** @throws {BrokerError} `UNAVAILABLE` when the volume is offline */
   find(path: FilePath): Promise<KnownFile | undefined>
+  /** What `open` would say, where that can be said without opening; undefined where it cannot. */
+  glance?(path: FilePath): Promise<ServableFile | undefined>
   /** The caller disposes of it. @throws {BrokerError} `UNAVAILABLE` when the volume is offline */
   open(path: FilePath): Promise<OpenFile | undefined>
   /**

@@ -11,6 +11,11 @@ const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 const BLOCK_BYTES = 256 * 1024
 
+/** Another file would be an error page of the front server. */
+export function isWorldReadable({ mode }: BigIntStats): boolean {
+  return (mode & 0o004n) !== 0n
+}
+
 /** An open regular file of a volume. */
 export class OpenDiskFile implements OpenFile {
   readonly path: FilePath
@@ -63,11 +68,8 @@ export class OpenDiskFile implements OpenFile {
     await this.#requireUntouched()
   }
 
-  serveLink(): Promise<string | undefined> {
-    // A file that not everybody may read would be an error page of the front server.
-    const isWorldReadable = (this.#stats.mode & 0o004n) !== 0n
-    if (this.etag === undefined || !isWorldReadable) return Promise.resolve(undefined)
-    return this.#link()
+  async serveLink(): Promise<string | undefined> {
+    return this.etag === undefined || !isWorldReadable(this.#stats) ? undefined : this.#link()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
