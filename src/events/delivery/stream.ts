@@ -108,6 +108,8 @@ export class Stream implements Disposable {
       if (this.#isClosed) return
       const head = this.#cursor
       const start = await this.#start(since, head, filters, progress)
+      // What was judged meanwhile was judged of older filters: these are served from here.
+      this.#cursor = head
       const older = new Map(this.#filters)
       for (const filter of filters) {
         this.#filters.set(filter, Math.min(start, this.#filters.get(filter) ?? start))

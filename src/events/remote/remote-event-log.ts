@@ -20,6 +20,7 @@ export class RemoteEventLog implements LogReader {
   readonly #tail: EventRing
   #head: number
   #advanced = Promise.withResolvers<void>()
+  #reading: Promise<unknown> = Promise.resolve()
 
   /** @param head - everything after it will be fed */
   constructor(epoch: string, head: number, caller: Pick<Caller<unknown>, 'call'>) {
@@ -65,7 +66,10 @@ export class RemoteEventLog implements LogReader {
   }
 
   async #readThere(query: LogQuery): Promise<LogPage> {
-    const { value, events } = await this.#caller.call('read', query)
+    // One after the other: the pages of all who lag would otherwise be on the link at once.
+    const reading = this.#reading.then(() => this.#caller.call('read', query))
+    this.#reading = reading.catch(() => {})
+    const { value, events } = await reading
     // The log may be ahead of what was fed: that is delivered when it comes.
     const head = this.#head
     const through = Math.max(Math.min(value.through, head), query.after)
