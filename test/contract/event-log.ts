@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import type { EventLog, StoredEvent } from '../../src/events/log/event-log.ts'
 import type { HistoryBudget } from '../../src/events/log/history-budget.ts'
 import { dataOf, draft, filters, readAll } from '../support/events.ts'
@@ -141,4 +142,84 @@ export function testEventLog(name: string, { open }: EventLogFixture): void {
     await log.append([draft('a', 2)])
     assert.deepEqual(dataOf(await readAll(log, 0, '**')), [2])
   })
+
+  test(`${name}: one who floods does not push out what others published`, async () => {
+    await using log = await open({ budget: { ...ROOMY, events: 10 }, now: () => 1000 })
+    for (const data of [1, 2, 3]) await log.append([draft('a', data, { user: 'ann' })])
+    for (let i = 0; i < 50; i += 1) await log.append([draft('b', i, { user: 'flooder' })])
+    assert.deepEqual(dataOf(await readAll(log, 0, 'a')), [1, 2, 3])
+    assert.deepEqual(dataOf(await readAll(log, 0, 'b')), [43, 44, 45, 46, 47, 48, 49])
+    const first = log.head - 52
+    assert.deepEqual(log.lossAfter(first + 1, filters('**')), {
+      resumed: first + 1,
+      through: log.head - 7,
+    })
+  })
+
+  test(`${name}: one whose events are large does not push out what others published`, async () => {
+    await using log = await open({ budget: { ...ROOMY, bytes: 10_000 }, now: () => 1000 })
+    await log.append([draft('a', 'kept', { user: 'ann' })])
+    const large = 'x'.repeat(2000)
+    for (let i = 0; i < 20; i += 1) await log.append([draft('b', large, { user: 'flooder' })])
+    assert.deepEqual(dataOf(await readAll(log, 0, 'a')), ['kept'])
+  })
+
+  test(`${name}: one who publishes alone has the whole budget`, async () => {
+    await using log = await open({ budget: { ...ROOMY, events: 10 }, now: () => 1000 })
+    for (let i = 0; i < 30; i += 1) await log.append([draft('a', i)])
+    assert.equal((await readAll(log, 0, '**')).length, 10)
+  })
+
+  test(`${name}: what is missing is told to be lost, and nothing else`, async () => {
+    await fc.assert(fc.asyncProperty(budgets, schedules, checkLosses), { numRuns: 25 })
+  })
+
+  async function checkLosses(budget: HistoryBudget, schedule: readonly Step[]): Promise<void> {
+    let now = 1000
+    await using log = await open({ budget, now: () => now })
+    const all: { readonly offset: number; readonly topic: string }[] = []
+    for (const { user, topic, size, later } of schedule) {
+      now += later
+      const [ack] = await log.append([draft(topic, 'x'.repeat(size), { user })])
+      all.push({ offset: ack?.offset ?? 0, topic })
+    }
+    for (const filter of ['**', 'files/**', 'a']) {
+      const kept = new Set((await readAll(log, 0, filter)).map(({ offset }) => offset))
+      const isAsked = ({ topic }: { topic: string }) =>
+        filter === '**' || topic.startsWith('files/') === (filter === 'files/**')
+      const missing = all.filter((event) => isAsked(event) && !kept.has(event.offset))
+      const through = missing.at(-1)?.offset ?? 0
+      const resumed = Math.min(through, Math.min(...kept) - 1)
+      for (let after = 0; after <= log.head; after += 1) {
+        const loss = await log.lossAfter(after, filters(filter))
+        if (after >= through) assert.equal(loss, undefined)
+        else assert.equal(loss?.through, through)
+        if (loss === undefined) continue
+        assert.ok(loss.resumed >= after && loss.resumed <= Math.max(after, resumed))
+      }
+    }
+  }
 }
+
+interface Step {
+  readonly user: string
+  readonly topic: string
+  readonly size: number
+  readonly later: number
+}
+
+const budgets = fc.record({
+  events: fc.integer({ min: 1, max: 20 }),
+  bytes: fc.integer({ min: 100, max: 5000 }),
+  ageMs: fc.integer({ min: 5, max: 100 }),
+})
+
+const schedules = fc.array(
+  fc.record({
+    user: fc.constantFrom('flooder', 'flooder', 'ann', 'ben'),
+    topic: fc.constantFrom('a', 'a', 'files/x'),
+    size: fc.nat({ max: 500 }),
+    later: fc.nat({ max: 5 }),
+  }),
+  { maxLength: 50 },
+)

@@ -7,6 +7,7 @@ import { Database } from '../../src/database/database.ts'
 import type { EventLog } from '../../src/events/log/event-log.ts'
 import type { HistoryBudget } from '../../src/events/log/history-budget.ts'
 import { SqliteEventLog } from '../../src/events/log/sqlite-event-log.ts'
+import { DELETE_EVENTS } from '../../src/events/log/sqlite-event-rows.ts'
 import { testEventLog } from '../contract/event-log.ts'
 import { dataOf, draft, filters, readAll } from '../support/events.ts'
 
@@ -138,3 +139,58 @@ test('a failed append does not harm those that share its transaction', () =>
     const [retried] = await log.append([draft('a', 2, { identity: 'x' })])
     assert.equal(retried?.duplicate, false)
   }))
+
+test('a reopened log keeps what it kept and tells the same losses', () =>
+  withFile(async (path) => {
+    const budget = { ...ROOMY, events: 10 }
+    const lossesOf = (log: EventLog) =>
+      [0, 1, 5, 20, 40].map((after) => log.lossAfter(after, filters('**')))
+    const before = await open(path, budget)
+    await before.append([draft('a', 'old', { user: 'ann' }), draft('files/x', 'file')])
+    for (let i = 0; i < 40; i += 1) await before.append([draft('a', i, { user: 'flooder' })])
+    const [kept, losses] = [dataOf(await readAll(before, 0, '**')), lossesOf(before)]
+    await before.close()
+    await using log = await open(path, budget)
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), kept)
+    assert.deepEqual(lossesOf(log), losses)
+    assert.equal(kept[0], 'old')
+  }))
+
+test('a database of before histories had shares is taken over', () =>
+  withFile(async (path) => {
+    const before = await open(path)
+    await before.append([draft('a', 1), draft('a', 2), draft('a', 3)])
+    await before.close()
+    const database = await Database.open(path)
+    const old = [
+      'DROP INDEX events_by_user',
+      'CREATE INDEX events_by_family ON events (family, offset, size, time)',
+      'DELETE FROM events WHERE offset = 1',
+      "INSERT INTO log (name, value) VALUES ('trimmed.published', '1')",
+    ]
+    await database.commit(old.map((text) => ({ sql: text, rows: [[]] })))
+    await database.close()
+    await using log = await open(path)
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), [2, 3])
+    assert.deepEqual(log.lossAfter(0, filters('a')), { resumed: 1, through: 1 })
+  }))
+
+test('what a user loses is found through an index', async () => {
+  await using database = await Database.open(':memory:')
+  await using _log = await SqliteEventLog.open({
+    database,
+    budget: ROOMY,
+    newEpoch: 'e',
+    now: Date.now,
+  })
+  const plan = await database.query<{ detail: string }>(`EXPLAIN QUERY PLAN ${DELETE_EVENTS}`, [
+    null,
+    1,
+    2,
+    'published',
+  ])
+  assert.deepEqual(
+    plan.map(({ detail }) => detail),
+    ['SEARCH events USING INDEX events_by_user (user=? AND rowid>? AND rowid<?)'],
+  )
+})

@@ -1,11 +1,18 @@
 import type { StoredEvent } from './event-log.ts'
+import type { Share } from './history-account.ts'
 import type { HistoryBudget } from './history-budget.ts'
 
-/** The newest events in the order of offsets, within a budget. */
+/** Whether a history still keeps an event of this share. */
+type Keeper = Pick<Share, 'droppedThrough'>
+
+const EVERYTHING: Keeper = { droppedThrough: 0 }
+
+/** The newest events in the order of offsets, within a budget; what the history dropped is not seen. */
 export class EventRing {
   readonly #budget: HistoryBudget
   #events: StoredEvent[] = []
   #times: number[] = []
+  #keepers: Keeper[] = []
   /** Index of the oldest kept event: those before it are cut off in bulk. */
   #start = 0
   #bytes = 0
@@ -22,9 +29,15 @@ export class EventRing {
     return this.#trimmedThrough
   }
 
-  push(event: StoredEvent, now: number): void {
+  /** How many events are held, those that are not seen included. */
+  get size(): number {
+    return this.#events.length - this.#start
+  }
+
+  push(event: StoredEvent, now: number, keeper = EVERYTHING): void {
     this.#events.push(event)
     this.#times.push(now)
+    this.#keepers.push(keeper)
     this.#bytes += event.json.length
     this.trim(now)
   }
@@ -44,8 +57,20 @@ export class EventRing {
     if (this.#start > 1024 && this.#start > this.#events.length / 2) {
       this.#events = this.#events.slice(this.#start)
       this.#times = this.#times.slice(this.#start)
+      this.#keepers = this.#keepers.slice(this.#start)
       this.#start = 0
     }
+  }
+
+  /** Lets go of what the history dropped. */
+  sweep(): void {
+    const isKept = (_: unknown, i: number) => i >= this.#start && this.#isKept(i)
+    const events = this.#events.filter(isKept)
+    this.#times = this.#times.filter(isKept)
+    this.#keepers = this.#keepers.filter(isKept)
+    this.#events = events
+    this.#bytes = events.reduce((sum, { json }) => sum + json.length, 0)
+    this.#start = 0
   }
 
   /** The events after `offset`, oldest first. The iterator must be used up in the same turn. */
@@ -59,7 +84,11 @@ export class EventRing {
     }
     for (let i = low; i < this.#events.length; i += 1) {
       const event = this.#events[i]
-      if (event !== undefined) yield event
+      if (event !== undefined && this.#isKept(i)) yield event
     }
+  }
+
+  #isKept(index: number): boolean {
+    return (this.#events[index]?.offset ?? 0) > (this.#keepers[index]?.droppedThrough ?? 0)
   }
 }

@@ -10,10 +10,11 @@ import type {
   StoredEvent,
 } from './event-log.ts'
 import { EventRing } from './event-ring.ts'
-import { type HistoryBudget, lossOf } from './history-budget.ts'
-import { readRings } from './read-rings.ts'
+import { History } from './history.ts'
+import type { HistoryBudget } from './history-budget.ts'
+import { readRing } from './read-ring.ts'
 import { Sequencer } from './sequencer.ts'
-import { familyOf } from './stored-event.ts'
+import { sizeOf } from './stored-event.ts'
 
 export interface MemoryEventLogDeps {
   readonly budget: HistoryBudget
@@ -23,18 +24,22 @@ export interface MemoryEventLogDeps {
   now(): number
 }
 
+/** The history says what goes, and when. */
+const UNBOUNDED: HistoryBudget = { events: Infinity, bytes: Infinity, ageMs: Infinity }
+
 /** A log that lives as long as the process: fast, and every start is a new epoch. */
 export class MemoryEventLog implements EventLog {
   readonly #now: () => number
   readonly #sequencer: Sequencer
-  readonly #rings: { readonly files: EventRing; readonly published: EventRing }
+  readonly #history: History
+  readonly #ring = new EventRing(UNBOUNDED)
   readonly #listeners = new CommitListeners()
   #head = 0
 
   constructor({ budget, epoch, now }: MemoryEventLogDeps) {
     this.#now = now
     this.#sequencer = new Sequencer(epoch, 0)
-    this.#rings = { files: new EventRing(budget), published: new EventRing(budget) }
+    this.#history = new History(budget, { files: 0, published: 0 })
   }
 
   get epoch(): string {
@@ -48,27 +53,25 @@ export class MemoryEventLog implements EventLog {
   async append(drafts: readonly EventDraft[]): Promise<readonly Ack[]> {
     const now = this.#now()
     const { fresh, acks } = this.#sequencer.sequence(drafts, now)
-    const events: StoredEvent[] = []
-    for (const { event } of fresh) {
-      this.#rings[familyOf(event.topic)].push(event, now)
-      events.push(event)
+    const events = fresh.map(({ event }) => event)
+    for (const { draft, event } of fresh) {
+      const { topic, offset } = event
+      const share = this.#history.add(topic, draft.user, offset, sizeOf(event), now)
+      this.#ring.push(event, now, share)
     }
+    this.#trim(now)
     this.#head = this.#sequencer.last
     this.#listeners.tell(events)
     return acks
   }
 
   read(query: LogQuery): LogPage {
-    const now = this.#now()
-    this.#rings.files.trim(now)
-    this.#rings.published.trim(now)
-    return readRings([this.#rings.files, this.#rings.published], query, this.#head)
+    this.#trim(this.#now())
+    return readRing(this.#ring, query, this.#head)
   }
 
   lossAfter(after: number, filters: readonly TopicFilter[]): Loss | undefined {
-    const { files, published } = this.#rings
-    const trimmed = { files: files.trimmedThrough, published: published.trimmedThrough }
-    return lossOf(trimmed, after, filters)
+    return this.#history.lossAfter(after, filters)
   }
 
   onCommit(listener: (events: readonly StoredEvent[]) => void): Disposable {
@@ -81,5 +84,11 @@ export class MemoryEventLog implements EventLog {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  #trim(now: number): void {
+    this.#history.trim(now)
+    // Everything is looked at, hence only when about half of it goes.
+    if (this.#ring.size > 2 * this.#history.events + 1024) this.#ring.sweep()
   }
 }

@@ -14,11 +14,12 @@ import type {
   StoredEvent,
 } from './event-log.ts'
 import { EventRing } from './event-ring.ts'
-import { HistoryAccount, type HistoryBudget, lossOf } from './history-budget.ts'
-import { readRings } from './read-rings.ts'
+import { History } from './history.ts'
+import type { HistoryBudget } from './history-budget.ts'
+import { readRing } from './read-ring.ts'
 import { type Sequenced, Sequencer } from './sequencer.ts'
 import * as sql from './sqlite-event-rows.ts'
-import { familyOf, type HistoryFamily, storeEvent } from './stored-event.ts'
+import { sizeOf, storeEvent } from './stored-event.ts'
 import { TopicMatcher } from './topic-matcher.ts'
 
 export interface SqliteEventLogDeps {
@@ -47,8 +48,7 @@ export class SqliteEventLog implements EventLog {
   readonly #database: Database
   readonly #now: () => number
   readonly #sequencer: Sequencer
-  readonly #accounts: Record<HistoryFamily, HistoryAccount>
-  readonly #trimmed: Record<HistoryFamily, number>
+  readonly #history: History
   readonly #tail: EventRing
   readonly #listeners = new CommitListeners()
   readonly #trimTimer: NodeJS.Timeout
@@ -59,15 +59,11 @@ export class SqliteEventLog implements EventLog {
     this.#now = deps.now
     this.#head = state.head
     this.#sequencer = new Sequencer(state.epoch, state.head)
-    this.#trimmed = state.trimmed
+    this.#history = new History(deps.budget, state.lostThrough)
+    for (const { topic, user, offset, size, time } of state.events) {
+      this.#history.add(topic, user, offset, size, time)
+    }
     this.#tail = new EventRing(TAIL, state.head)
-    this.#accounts = {
-      files: new HistoryAccount(deps.budget),
-      published: new HistoryAccount(deps.budget),
-    }
-    for (const { family, offset, size, time } of state.events) {
-      this.#accounts[family].add(offset, size, time)
-    }
     for (const { identity, id, offset, topic, time } of state.identities) {
       this.#sequencer.restore({ identity, id, topic }, offset, time)
     }
@@ -115,12 +111,11 @@ export class SqliteEventLog implements EventLog {
 
   read(query: LogQuery): LogPage | Promise<LogPage> {
     if (query.after < this.#tail.trimmedThrough) return this.#readRows(query)
-    const isKept = ({ offset, topic }: StoredEvent) => offset > this.#trimmed[familyOf(topic)]
-    return readRings([this.#tail], query, this.#head, isKept)
+    return readRing(this.#tail, query, this.#head)
   }
 
   lossAfter(after: number, filters: readonly TopicFilter[]): Loss | undefined {
-    return lossOf(this.#trimmed, after, filters)
+    return this.#history.lossAfter(after, filters)
   }
 
   onCommit(listener: (events: readonly StoredEvent[]) => void): Disposable {
@@ -138,10 +133,11 @@ export class SqliteEventLog implements EventLog {
 
   #committed({ fresh }: Sequenced, now: number): void {
     const events = fresh.map(({ event }) => event)
-    for (const event of events) {
-      this.#tail.push(event, now)
-      this.#accounts[familyOf(event.topic)].add(event.offset, event.json.length, now)
-      this.#head = event.offset
+    for (const { draft, event } of fresh) {
+      const { topic, offset } = event
+      const share = this.#history.add(topic, draft.user, offset, sizeOf(event), now)
+      this.#tail.push(event, now, share)
+      this.#head = offset
     }
     this.#listeners.tell(events)
     this.#trim()
@@ -162,13 +158,7 @@ export class SqliteEventLog implements EventLog {
 
   #trim(): void {
     const now = this.#now()
-    const statements: Statement[] = []
-    for (const family of ['files', 'published'] as const) {
-      const through = this.#accounts[family].trim(now)
-      if (through === undefined) continue
-      this.#trimmed[family] = through
-      statements.push(...sql.trimming(family, through))
-    }
+    const statements = this.#history.trim(now).flatMap(sql.trimming)
     if (statements.length === 0) return
     statements.push(...sql.forgetting(now - DUPLICATE_WINDOW_MS))
     // What could not be dropped now is over the budget until the next start, and harms nobody.

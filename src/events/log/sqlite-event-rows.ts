@@ -4,6 +4,7 @@ import type { Topic } from '../../protocol/topic.ts'
 import { ALL_TOPICS, type TopicFilter } from '../../protocol/topic-filter.ts'
 import { DUPLICATE_WINDOW_MS } from './duplicates.ts'
 import type { LogQuery } from './event-log.ts'
+import type { Trimmed } from './history.ts'
 import type { SequencedEvent } from './sequencer.ts'
 import { familyOf, type HistoryFamily } from './stored-event.ts'
 
@@ -18,7 +19,9 @@ const TABLES = [
   `CREATE TABLE IF NOT EXISTS events (
      offset INTEGER PRIMARY KEY, topic TEXT NOT NULL, family TEXT NOT NULL, time INTEGER NOT NULL,
      size INTEGER NOT NULL, user TEXT, json TEXT NOT NULL) STRICT`,
-  `CREATE INDEX IF NOT EXISTS events_by_family ON events (family, offset, size, time)`,
+  `CREATE INDEX IF NOT EXISTS events_by_user ON events (user)`,
+  // Of before a history had shares.
+  `DROP INDEX IF EXISTS events_by_family`,
   `CREATE TABLE IF NOT EXISTS identities (
      identity TEXT PRIMARY KEY, id TEXT NOT NULL, offset INTEGER NOT NULL, topic TEXT NOT NULL,
      time INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
@@ -46,10 +49,15 @@ export function insertions(events: readonly SequencedEvent[], now: number): Stat
     : [inserted, { sql: INSERT_IDENTITY, rows: identities }]
 }
 
-export function trimming(family: HistoryFamily, through: number): Statement[] {
+/** `offset` is the row id, by which the index of users is ordered within a user. */
+export const DELETE_EVENTS =
+  'DELETE FROM events WHERE user IS ? AND offset BETWEEN ? AND ? AND family = ?'
+
+export function trimming({ family, dropped, lostThrough }: Trimmed): Statement[] {
+  const rows = dropped.map(({ user, first, through }) => [user, first, through, family])
   return [
-    { sql: 'DELETE FROM events WHERE family = ? AND offset <= ?', rows: [[family, through]] },
-    { sql: SET, rows: [[`trimmed.${family}`, String(through)]] },
+    { sql: DELETE_EVENTS, rows },
+    { sql: SET, rows: [[`trimmed.${family}`, String(lostThrough)]] },
   ]
 }
 
@@ -113,8 +121,15 @@ function literalPrefix(filter: TopicFilter): string {
 export interface LogState {
   readonly epoch: string
   readonly head: number
-  readonly trimmed: Record<HistoryFamily, number>
-  readonly events: readonly { family: HistoryFamily; offset: number; size: number; time: number }[]
+  /** Nothing after these offsets was dropped. */
+  readonly lostThrough: Readonly<Record<HistoryFamily, number>>
+  readonly events: readonly {
+    offset: number
+    topic: Topic
+    user: string | null
+    size: number
+    time: number
+  }[]
   readonly identities: readonly {
     identity: string
     id: string
@@ -135,23 +150,18 @@ export async function readState(deps: {
   const values = new Map(names.map(({ name, value }) => [name, value]))
   const epoch = values.get('epoch') ?? newEpoch
   if (!values.has('epoch')) await database.commit([{ sql: SET, rows: [['epoch', epoch]] }])
-  const trimmed = {
+  const lostThrough = {
     files: Number(values.get('trimmed.files') ?? 0),
     published: Number(values.get('trimmed.published') ?? 0),
   }
   const events = await database.query<LogState['events'][number]>(
-    'SELECT family, offset, size, time FROM events INDEXED BY events_by_family ORDER BY family, offset',
+    'SELECT offset, topic, user, size, time FROM events ORDER BY offset',
   )
   const identities = await database.query<LogState['identities'][number]>(
     'SELECT identity, id, offset, topic, time FROM identities WHERE time > ? ORDER BY time, offset',
     [now() - DUPLICATE_WINDOW_MS],
   )
-  const newest = events.reduce((head, { offset }) => Math.max(head, offset), 0)
-  return {
-    epoch,
-    head: Math.max(newest, trimmed.files, trimmed.published),
-    trimmed,
-    events,
-    identities,
-  }
+  const newest = events.at(-1)?.offset ?? 0
+  const head = Math.max(newest, lostThrough.files, lostThrough.published)
+  return { epoch, head, lostThrough, events, identities }
 }

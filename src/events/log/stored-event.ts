@@ -17,7 +17,9 @@ export function sizeOf({ json }: StoredEvent): number {
  * File changes have a budget of their own, so that a flood of publishes cannot push out what tells a
  * mirror that it is behind, nor the other way round.
  */
-export type HistoryFamily = 'files' | 'published'
+export const HISTORY_FAMILIES = ['files', 'published'] as const
+
+export type HistoryFamily = (typeof HISTORY_FAMILIES)[number]
 
 export function familyOf(topic: Topic): HistoryFamily {
   return topic.startsWith('files/') ? 'files' : 'published'

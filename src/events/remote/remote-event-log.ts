@@ -3,7 +3,7 @@ import { CommitListeners } from '../log/commit-listeners.ts'
 import type { LogPage, LogQuery, LogReader, Loss, StoredEvent } from '../log/event-log.ts'
 import { EventRing } from '../log/event-ring.ts'
 import type { HistoryBudget } from '../log/history-budget.ts'
-import { readRings } from '../log/read-rings.ts'
+import { readRing } from '../log/read-ring.ts'
 import type { Caller } from './calls.ts'
 
 /** Kept here for those who lag a little; who lags more is served by the process of the log. */
@@ -50,7 +50,7 @@ export class RemoteEventLog implements LogReader {
 
   read(query: LogQuery): LogPage | Promise<LogPage> {
     if (query.after < this.#tail.trimmedThrough) return this.#readThere(query)
-    return readRings([this.#tail], query, this.#head)
+    return readRing(this.#tail, query, this.#head)
   }
 
   lossAfter(after: number, filters: readonly TopicFilter[]): undefined | Promise<Loss | undefined> {

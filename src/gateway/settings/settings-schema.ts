@@ -53,7 +53,7 @@ export const SettingsFile = Type.Object(
       minimum: 1,
       placeholder: 'COUNT',
       description:
-        'How many events the log keeps. The first of the three history limits to be reached counts; events under `files/` have a budget of their own of the same size.',
+        'How many events the log keeps. The first of the three history limits to be reached counts; events under `files/` have a budget of their own of the same size. Of the rest, while it is over its budget, the oldest events of a user who holds more than half of it (by count or by bytes) go first, and the oldest of all when nobody does: who floods pushes out nobody else, and who publishes alone has the whole.',
     }),
     historyBytes: Type.String({
       default: '256MiB',
