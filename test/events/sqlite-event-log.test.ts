@@ -3,11 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { Database } from '../../src/database/database.ts'
+import { Database, type SqlValue } from '../../src/database/database.ts'
 import type { EventLog } from '../../src/events/log/event-log.ts'
 import type { HistoryBudget } from '../../src/events/log/history-budget.ts'
 import { SqliteEventLog } from '../../src/events/log/sqlite-event-log.ts'
-import { DELETE_EVENTS } from '../../src/events/log/sqlite-event-rows.ts'
+import { eventsOf, sizesOf, trimming } from '../../src/events/log/sqlite-event-rows.ts'
 import { testEventLog } from '../contract/event-log.ts'
 import { dataOf, draft, filters, readAll } from '../support/events.ts'
 
@@ -175,7 +175,46 @@ test('a database of before histories had shares is taken over', () =>
     assert.deepEqual(log.lossAfter(0, filters('a')), { resumed: 1, through: 1 })
   }))
 
-test('what a user loses is found through an index', async () => {
+test('events that memory no longer holds are found by every kind of filter, page by page', () =>
+  withFile(async (path) => {
+    const topics = ['ci', 'ci/a', 'ci/a/b', 'ci0', 'cj/a', 'files/ci/a']
+    const before = await open(path)
+    for (let i = 0; i < 20; i += 1) await before.append(topics.map((topic) => draft(topic, topic)))
+    await before.close()
+    await using log = await open(path)
+    const found = async (...texts: string[]) => dataOf(await readAll(log, 0, ...texts))
+    const turns = (...round: string[]) => Array.from({ length: 20 }, () => round).flat()
+    assert.deepEqual(await found('ci/**'), turns('ci', 'ci/a', 'ci/a/b'))
+    assert.deepEqual(await found('*/a'), turns('ci/a', 'cj/a'))
+    assert.deepEqual(await found('ci', 'files/**'), turns('ci', 'files/ci/a'))
+    assert.deepEqual(await found('**'), turns(...topics))
+    assert.deepEqual(await found('nothing'), [])
+    const page = await log.read({ after: 0, filters: filters('ci0'), limit: 20 })
+    assert.equal(page.events.length, 20)
+    const last = await log.read({ after: page.through, filters: filters('ci0'), limit: 20 })
+    assert.deepEqual(last, { events: [], through: log.head })
+  }))
+
+test('what is dropped leaves the database, whoever published it', async () => {
+  await using database = await Database.open(':memory:')
+  const budget = { ...ROOMY, events: 10 }
+  await using log = await SqliteEventLog.open({ database, budget, newEpoch: 'e', now: Date.now })
+  const users = ['ann', 'flooder', 'ben', 'flooder', 'flooder', 'cleo', 'dan', 'ann', 'eve']
+  for (let i = 0; i < 90; i += 1) {
+    const user = users[i % users.length] ?? 'ann'
+    await log.append([draft(i % 7 ? 'a' : 'files/x', i, { user })])
+    const rows = await database.query<{ offset: number }>(
+      'SELECT offset FROM events ORDER BY offset',
+    )
+    const kept = await readAll(log, 0, '**')
+    assert.deepEqual(
+      rows.map(({ offset }) => offset),
+      kept.map(({ offset }) => offset),
+    )
+  }
+})
+
+test('a read or a trim looks at the rows that it is about and sorts nothing', async () => {
   await using database = await Database.open(':memory:')
   await using _log = await SqliteEventLog.open({
     database,
@@ -183,14 +222,21 @@ test('what a user loses is found through an index', async () => {
     newEpoch: 'e',
     now: Date.now,
   })
-  const plan = await database.query<{ detail: string }>(`EXPLAIN QUERY PLAN ${DELETE_EVENTS}`, [
-    null,
-    1,
-    2,
-    'published',
+  const planOf = async (text: string, values: readonly SqlValue[]) => {
+    const plan = await database.query<{ detail: string }>(`EXPLAIN QUERY PLAN ${text}`, values)
+    return plan.map(({ detail }) => detail).filter((detail) => !/json_each|LIST/.test(detail))
+  }
+  const range = 'SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)'
+  assert.deepEqual(await planOf(...sizesOf({ after: 1 }, 9, 5)), [range])
+  assert.deepEqual(await planOf(...eventsOf({ after: 1 }, 9)), [range])
+  const each = 'SEARCH events USING INTEGER PRIMARY KEY (rowid=?)'
+  assert.deepEqual(await planOf(...sizesOf({ offsets: [1, 2] }, 9, 5)), [each])
+  assert.deepEqual(await planOf(...eventsOf({ offsets: [1, 2] }, 9)), [each])
+  const dropped = [{ user: 'ann', first: 1, through: 9 }]
+  const trimmed = { dropped, goneBefore: 0, goneThrough: 3, lostThrough: 9 }
+  const [all, ofUser] = trimming({ family: 'published', ...trimmed })
+  assert.deepEqual(await planOf(all?.sql ?? '', all?.rows[0] ?? []), [range])
+  assert.deepEqual(await planOf(ofUser?.sql ?? '', ofUser?.rows[0] ?? []), [
+    'SEARCH events USING INDEX events_by_user (user=? AND rowid>? AND rowid<?)',
   ])
-  assert.deepEqual(
-    plan.map(({ detail }) => detail),
-    ['SEARCH events USING INDEX events_by_user (user=? AND rowid>? AND rowid<?)'],
-  )
 })

@@ -9,7 +9,10 @@ import { familyOf, HISTORY_FAMILIES, type HistoryFamily } from './stored-event.t
 export interface Trimmed {
   readonly family: HistoryFamily
   readonly dropped: readonly Dropped[]
-  /** Nothing of the family after this offset was dropped. */
+  /** What was dropped of the family: everything through this offset, before and now ... */
+  readonly goneBefore: number
+  readonly goneThrough: number
+  /** ... and nothing after this one. */
   readonly lostThrough: number
 }
 
@@ -39,7 +42,10 @@ export class History {
   trim(now: number): Trimmed[] {
     return HISTORY_FAMILIES.map((family) => {
       const account = this.#accounts[family]
-      return { family, dropped: account.trim(now), lostThrough: account.lostThrough }
+      const goneBefore = account.goneThrough
+      const dropped = account.trim(now)
+      const { goneThrough, lostThrough } = account
+      return { family, dropped, goneBefore, goneThrough, lostThrough }
     }).filter(({ dropped }) => dropped.length > 0)
   }
 

@@ -20,6 +20,7 @@ import { readRing } from './read-ring.ts'
 import { type Sequenced, Sequencer } from './sequencer.ts'
 import * as sql from './sqlite-event-rows.ts'
 import { sizeOf, storeEvent } from './stored-event.ts'
+import { TopicDirectory } from './topic-directory.ts'
 import { TopicMatcher } from './topic-matcher.ts'
 
 export interface SqliteEventLogDeps {
@@ -49,6 +50,7 @@ export class SqliteEventLog implements EventLog {
   readonly #now: () => number
   readonly #sequencer: Sequencer
   readonly #history: History
+  readonly #topics = new TopicDirectory()
   readonly #tail: EventRing
   readonly #listeners = new CommitListeners()
   readonly #trimTimer: NodeJS.Timeout
@@ -61,7 +63,7 @@ export class SqliteEventLog implements EventLog {
     this.#sequencer = new Sequencer(state.epoch, state.head)
     this.#history = new History(deps.budget, state.lostThrough)
     for (const { topic, user, offset, size, time } of state.events) {
-      this.#history.add(topic, user, offset, size, time)
+      this.#topics.add(topic, offset, this.#history.add(topic, user, offset, size, time))
     }
     this.#tail = new EventRing(TAIL, state.head)
     for (const { identity, id, offset, topic, time } of state.identities) {
@@ -137,27 +139,35 @@ export class SqliteEventLog implements EventLog {
       const { topic, offset } = event
       const share = this.#history.add(topic, draft.user, offset, sizeOf(event), now)
       this.#tail.push(event, now, share)
+      this.#topics.add(topic, offset, share)
       this.#head = offset
     }
     this.#listeners.tell(events)
     this.#trim()
   }
 
-  async #readRows(query: LogQuery): Promise<LogPage> {
+  async #readRows({ after, filters, limit }: LogQuery): Promise<LogPage> {
     // Everything committed by now is in the rows that the queries see.
     const head = this.#head
-    const sizes = await this.#database.query<sql.SizeRow>(...sql.sizesOf(query, head))
-    const { through, isWhole } = firstBytes(sizes, MAX_PAGE_BYTES, query.limit)
-    const rows = await this.#database.query<sql.EventRow>(...sql.eventsOf(query, through))
-    const matcher = new TopicMatcher(query.filters)
+    const offsets = this.#topics.find(filters, after, limit)
+    if (offsets?.length === 0) return { events: [], through: Math.max(head, after) }
+    const selection = offsets === undefined ? { after } : { offsets }
+    const sizes = await this.#database.query<sql.SizeRow>(...sql.sizesOf(selection, head, limit))
+    const cut = cutAt(sizes, MAX_PAGE_BYTES)
+    const looked = offsets ?? sizes.map(({ offset }) => offset)
+    const through = cut ?? (looked.length < limit ? head : (looked.at(-1) ?? head))
+    const rows = await this.#database.query<sql.EventRow>(...sql.eventsOf(selection, through))
+    const matcher = new TopicMatcher(filters)
     const events = rows
       .filter(({ topic }) => matcher.matches(topic as Topic))
       .map(({ offset, topic, json }) => storeEvent(this.epoch, offset, topic as Topic, json))
-    return { events, through: Math.max(isWhole ? head : through, query.after) }
+    return { events, through: Math.max(through, after) }
   }
 
   #trim(): void {
     const now = this.#now()
+    // Everything is looked at, hence only when about half of it goes.
+    if (this.#topics.size > 2 * this.#history.events + 1024) this.#topics.sweep()
     const statements = this.#history.trim(now).flatMap(sql.trimming)
     if (statements.length === 0) return
     statements.push(...sql.forgetting(now - DUPLICATE_WINDOW_MS))
@@ -166,20 +176,16 @@ export class SqliteEventLog implements EventLog {
   }
 }
 
-/** Up to which row at most `maxBytes` come together (one row at least), and whether that is all of them. */
-function firstBytes(
-  rows: readonly sql.SizeRow[],
-  maxBytes: number,
-  limit: number,
-): { through: number; isWhole: boolean } {
+/** The last row before more than `maxBytes` come together (one row at least); undefined for all. */
+function cutAt(rows: readonly sql.SizeRow[], maxBytes: number): number | undefined {
   let bytes = 0
-  let through = 0
+  let through: number | undefined
   for (const { offset, size } of rows) {
     bytes += size
-    if (bytes > maxBytes && through > 0) return { through, isWhole: false }
+    if (bytes > maxBytes && through !== undefined) return through
     through = offset
   }
-  return { through, isWhole: rows.length < limit }
+  return undefined
 }
 
 function storageError(cause: unknown): Error {

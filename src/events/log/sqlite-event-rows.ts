@@ -1,9 +1,7 @@
 /** The tables of the durable log and the statements over them. */
 import type { Database, SqlValue, Statement } from '../../database/database.ts'
 import type { Topic } from '../../protocol/topic.ts'
-import { ALL_TOPICS, type TopicFilter } from '../../protocol/topic-filter.ts'
 import { DUPLICATE_WINDOW_MS } from './duplicates.ts'
-import type { LogQuery } from './event-log.ts'
 import type { Trimmed } from './history.ts'
 import type { SequencedEvent } from './sequencer.ts'
 import { familyOf, type HistoryFamily } from './stored-event.ts'
@@ -49,14 +47,19 @@ export function insertions(events: readonly SequencedEvent[], now: number): Stat
     : [inserted, { sql: INSERT_IDENTITY, rows: identities }]
 }
 
-/** `offset` is the row id, by which the index of users is ordered within a user. */
-export const DELETE_EVENTS =
+const DELETE_ALL = 'DELETE FROM events WHERE offset > ? AND offset <= ? AND family = ?'
+const DELETE_OF_USER =
   'DELETE FROM events WHERE user IS ? AND offset BETWEEN ? AND ? AND family = ?'
 
-export function trimming({ family, dropped, lostThrough }: Trimmed): Statement[] {
-  const rows = dropped.map(({ user, first, through }) => [user, first, through, family])
+export function trimming(trimmed: Trimmed): Statement[] {
+  const { family, dropped, goneBefore, goneThrough, lostThrough } = trimmed
+  const others = dropped
+    .filter(({ through }) => through > goneThrough)
+    .map(({ user, first, through }) => [user, Math.max(first, goneThrough + 1), through, family])
   return [
-    { sql: DELETE_EVENTS, rows },
+    // Many users who publish little each: one statement for what they lose, not one for each.
+    { sql: DELETE_ALL, rows: [[goneBefore, goneThrough, family]] },
+    { sql: DELETE_OF_USER, rows: others },
     { sql: SET, rows: [[`trimmed.${family}`, String(lostThrough)]] },
   ]
 }
@@ -72,49 +75,32 @@ export interface SizeRow {
   readonly size: number
 }
 
-/** Offsets and sizes of the rows that `eventsOf` would return through `head`. */
-export function sizesOf({ filters, after, limit }: LogQuery, head: number): Query {
-  const { condition, values } = candidates(filters)
-  const where = `offset > ? AND offset <= ? ${condition}`
+/** Which rows: those after an offset, or these. */
+export type Selection = { readonly after: number } | { readonly offsets: readonly number[] }
+
+/** Offsets and sizes of the first rows of a selection, in order. */
+export function sizesOf(selection: Selection, head: number, limit: number): Query {
+  const { condition, values } = conditionOf(selection)
   return [
-    `SELECT offset, size FROM events WHERE ${where} ORDER BY offset LIMIT ?`,
-    [after, head, ...values, limit],
+    `SELECT offset, size FROM events WHERE ${condition} AND offset <= ? ORDER BY offset LIMIT ?`,
+    [...values, head, limit],
   ]
 }
 
-export function eventsOf({ filters, after }: LogQuery, through: number): Query {
-  const { condition, values } = candidates(filters)
-  const where = `offset > ? AND offset <= ? ${condition}`
+/** The rows of a selection, in order. */
+export function eventsOf(selection: Selection, through: number): Query {
+  const { condition, values } = conditionOf(selection)
   return [
-    `SELECT offset, topic, json FROM events WHERE ${where} ORDER BY offset`,
-    [after, through, ...values],
+    `SELECT offset, topic, json FROM events WHERE ${condition} AND offset <= ? ORDER BY offset`,
+    [...values, through],
   ]
 }
 
-/**
- * Picks rows by the part of each filter before its first wildcard: a row more may come than matches, and
- * none less.
- */
-function candidates(filters: readonly TopicFilter[]): { condition: string; values: SqlValue[] } {
-  const alternatives: string[] = []
-  const values: SqlValue[] = []
-  for (const filter of filters) {
-    const literal = literalPrefix(filter)
-    if (literal === '') return { condition: '', values: [] }
-    alternatives.push('topic = ?')
-    values.push(literal)
-    if (literal === filter) continue
-    // `0` is the character after `/`: every topic below the prefix.
-    alternatives.push('(topic >= ? AND topic < ?)')
-    values.push(`${literal}/`, `${literal}0`)
-  }
-  return { condition: `AND (${alternatives.join(' OR ')})`, values }
-}
-
-function literalPrefix(filter: TopicFilter): string {
-  const segments = filter.split('/')
-  const wildcard = segments.findIndex((segment) => segment === '*' || segment === ALL_TOPICS)
-  return (wildcard === -1 ? segments : segments.slice(0, wildcard)).join('/')
+function conditionOf(selection: Selection): { condition: string; values: SqlValue[] } {
+  if ('after' in selection) return { condition: 'offset > ?', values: [selection.after] }
+  // One text for all, so that it is prepared once.
+  const condition = 'offset IN (SELECT value FROM json_each(?))'
+  return { condition, values: [JSON.stringify(selection.offsets)] }
 }
 
 /** What a log takes up from. */
