@@ -190,5 +190,5 @@ export class HistoryAccount {
 }
 
 function withoutStep(budget: number): number {
-  return budget - Math.floor(budget / STEPS_PER_BUDGET)
+  return Math.ceil((budget * (STEPS_PER_BUDGET - 1)) / STEPS_PER_BUDGET)
 }
