@@ -156,6 +156,19 @@ export function testEventLog(name: string, { open }: EventLogFixture): void {
     })
   })
 
+  test(`${name}: a flood of thousands leaves what others published where it was`, async () => {
+    await using log = await open({ budget: { ...ROOMY, events: 10 }, now: () => 1000 })
+    await log.append([draft('a', 'kept', { user: 'ann' }), draft('files/x', 'file')])
+    for (let batch = 0; batch < 40; batch += 1) {
+      const flood = Array.from({ length: 100 }, (_, i) => batch * 100 + i)
+      await log.append(flood.map((data) => draft(`b/${data % 7}`, data, { user: 'flooder' })))
+    }
+    const newest = [3991, 3992, 3993, 3994, 3995, 3996, 3997, 3998, 3999]
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), ['kept', 'file', ...newest])
+    assert.deepEqual(dataOf(await readAll(log, 0, 'a', 'files/**')), ['kept', 'file'])
+    assert.deepEqual(dataOf(await readAll(log, 0, 'b/*')), newest)
+  })
+
   test(`${name}: one whose events are large does not push out what others published`, async () => {
     await using log = await open({ budget: { ...ROOMY, bytes: 10_000 }, now: () => 1000 })
     await log.append([draft('a', 'kept', { user: 'ann' })])

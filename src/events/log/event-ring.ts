@@ -75,6 +75,18 @@ export class EventRing {
 
   /** The events after `offset`, oldest first. The iterator must be used up in the same turn. */
   *after(offset: number): Generator<StoredEvent> {
+    for (let i = this.#indexAfter(offset); i < this.#events.length; i += 1) {
+      const event = this.#events[i]
+      if (event !== undefined && this.#isKept(i)) yield event
+    }
+  }
+
+  /** The events with these offsets, of which all are held. */
+  pick(offsets: readonly number[]): StoredEvent[] {
+    return offsets.flatMap((offset) => this.#events[this.#indexAfter(offset - 1)] ?? [])
+  }
+
+  #indexAfter(offset: number): number {
     let low = this.#start
     let high = this.#events.length
     while (low < high) {
@@ -82,10 +94,7 @@ export class EventRing {
       if ((this.#events[middle]?.offset ?? 0) <= offset) low = middle + 1
       else high = middle
     }
-    for (let i = low; i < this.#events.length; i += 1) {
-      const event = this.#events[i]
-      if (event !== undefined && this.#isKept(i)) yield event
-    }
+    return low
   }
 
   #isKept(index: number): boolean {

@@ -15,6 +15,7 @@ import type { HistoryBudget } from './history-budget.ts'
 import { readRing } from './read-ring.ts'
 import { Sequencer } from './sequencer.ts'
 import { sizeOf } from './stored-event.ts'
+import { TopicDirectory } from './topic-directory.ts'
 
 export interface MemoryEventLogDeps {
   readonly budget: HistoryBudget
@@ -33,6 +34,7 @@ export class MemoryEventLog implements EventLog {
   readonly #sequencer: Sequencer
   readonly #history: History
   readonly #ring = new EventRing(UNBOUNDED)
+  readonly #topics = new TopicDirectory()
   readonly #listeners = new CommitListeners()
   #head = 0
 
@@ -58,6 +60,7 @@ export class MemoryEventLog implements EventLog {
       const { topic, offset } = event
       const share = this.#history.add(topic, draft.user, offset, sizeOf(event), now)
       this.#ring.push(event, now, share)
+      this.#topics.add(topic, offset, share)
     }
     this.#trim(now)
     this.#head = this.#sequencer.last
@@ -67,7 +70,11 @@ export class MemoryEventLog implements EventLog {
 
   read(query: LogQuery): LogPage {
     this.#trim(this.#now())
-    return readRing(this.#ring, query, this.#head)
+    const { after, filters, limit } = query
+    const offsets = this.#topics.find(filters, after, limit)
+    if (offsets === undefined) return readRing(this.#ring, query, this.#head)
+    const last = offsets.length < limit ? this.#head : (offsets.at(-1) ?? this.#head)
+    return { events: this.#ring.pick(offsets), through: Math.max(last, after) }
   }
 
   lossAfter(after: number, filters: readonly TopicFilter[]): Loss | undefined {
@@ -89,6 +96,8 @@ export class MemoryEventLog implements EventLog {
   #trim(now: number): void {
     this.#history.trim(now)
     // Everything is looked at, hence only when about half of it goes.
-    if (this.#ring.size > 2 * this.#history.events + 1024) this.#ring.sweep()
+    if (this.#ring.size <= 2 * this.#history.events + 1024) return
+    this.#ring.sweep()
+    this.#topics.sweep()
   }
 }
