@@ -12,6 +12,7 @@ import { composeGap } from './gap.ts'
 import { mayReceive } from './may-receive.ts'
 import { resumePoint } from './resume-point.ts'
 import type { Sink } from './sink.ts'
+import type { SubscribeProgress } from './subscribe-progress.ts'
 
 /** A stream that was sent nothing for this long is told its position. */
 export const QUIET_MS = 15_000
@@ -23,22 +24,6 @@ export interface StreamDeps {
   readonly log: LogReader
   readonly delivery: Delivery
   readonly sink: Sink
-}
-
-/** Where a subscription starts. */
-export interface Subscribed {
-  /** Everything after it follows. */
-  readonly position: string
-  /** False when something between `since` and here is lost; `EVENTS MISSED` says why. */
-  readonly recovered: boolean
-}
-
-/** What a subscriber is told on the way. */
-export interface SubscribeProgress {
-  /** Before the first event of the replay. */
-  accepted?(subscribed: Subscribed): void
-  /** After the last one. */
-  replayed?(position: string): void
 }
 
 /**
