@@ -3,11 +3,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandl
 import { BrokerError } from '../protocol/problem.ts'
 import { admitSubscriber } from './delivery/admission.ts'
 import { httpPage } from './http/http-page.ts'
-import { httpLines, httpServerSentEvents } from './http/http-stream.ts'
+import { type HandOverStream, httpStream } from './http/http-stream.ts'
+import type { StreamKind } from './http/stream-format.ts'
 import { readStreamRequest } from './http/stream-request.ts'
+import type { Opening } from './opening.ts'
 import { httpPublish, judgeRoute } from './publish/http-publish.ts'
 import { MAX_BATCH_BYTES } from './publish/publish-body.ts'
-import type { Opening } from './websocket/opening.ts'
 import { type SessionServices, WebSocketSession } from './websocket/websocket-session.ts'
 import { serveWebSocketStream } from './websocket/websocket-stream.ts'
 
@@ -18,6 +19,7 @@ export interface EventsPluginDeps extends SessionServices {
    * @returns false when it stays here
    */
   handOver?(kind: 'session' | 'stream', request: FastifyRequest): boolean
+  readonly handOverStream?: HandOverStream
 }
 
 /** The HTTP and WebSocket doors of events: `/events`, `/events/*`, `/ws`. */
@@ -98,14 +100,24 @@ function opened(webSocket: WebSocket, request: FastifyRequest): Opening {
 
 /** `GET /events/{filter}` in the form that `Accept` asks for. */
 async function httpEvents(
-  services: SessionServices,
+  services: EventsPluginDeps,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
-  const accept = request.headers.accept ?? ''
-  if (accept.includes('text/event-stream')) return httpServerSentEvents(services, request, reply)
-  if (accept.includes('application/x-ndjson')) return httpLines(services, request, reply)
+  const kind = streamKindOf(request)
+  if (kind !== undefined) {
+    return httpStream(services, kind, request, reply, services.handOverStream)
+  }
   return reply.type('application/json').send(await httpPage(services, request))
+}
+
+/** @returns undefined for a page */
+function streamKindOf({ headers, raw }: FastifyRequest): StreamKind | undefined {
+  const accept = headers.accept ?? ''
+  if (accept.includes('text/event-stream')) {
+    return readStreamRequest(raw).query.get('named') === '1' ? 'named-events' : 'events'
+  }
+  return accept.includes('application/x-ndjson') ? 'lines' : undefined
 }
 
 declare module 'fastify' {

@@ -44,6 +44,15 @@ async function publish(broker: BrokerProcess, data: unknown): Promise<string> {
   return ((await response.json()) as { position: string }).position
 }
 
+/** A streamed response, open. */
+async function streamOf(broker: BrokerProcess, accept: string): Promise<Response> {
+  const headers = { authorization: `Bearer ${TOKENS.reader}`, accept }
+  const response = await fetch(`${broker.url}/events/**`, { headers })
+  assert.equal(response.status, 200)
+  assert.equal(response.headers.get('content-type'), accept)
+  return response
+}
+
 /** A session that comes back to where it was whenever its connection ends. */
 class ResumingSession {
   readonly positions: string[] = []
@@ -157,6 +166,24 @@ describe('a broker with workers', { concurrency: false }, () => {
     await Promise.all(runs)
   })
 
+  it('holds streamed responses too, which are cut off with their worker', async () => {
+    await using broker = await BrokerProcess.start('--workers=1')
+    const [worker = 0] = workersOf(broker)
+    const events = await streamOf(broker, 'text/event-stream')
+    const lines = await streamOf(broker, 'application/x-ndjson')
+    await publish(broker, 'told')
+    const [reader, eventReader] = [lines.body?.getReader(), events.body?.getReader()]
+    const text = async (from: typeof reader) =>
+      Buffer.from((await from?.read())?.value ?? []).toString()
+    assert.match(await text(reader), /"data":"told".*\}\n$/)
+    let told = ''
+    while (!/\ndata: .*"data":"told"/.test(told)) told += await text(eventReader)
+    kill(worker, 'SIGKILL')
+    // A reader must be able to tell a broken stream from one that ended.
+    await assert.rejects(async () => reader?.read())
+    await assert.rejects(async () => eventReader?.read())
+  })
+
   it('takes a right away from a connection that a worker holds', async () => {
     await using broker = await BrokerProcess.start('--workers=1')
     using reader = await TestSocket.open(`${wsUrl(broker)}/ws`, { token: TOKENS.reader })
@@ -177,6 +204,7 @@ describe('a broker with workers', { concurrency: false }, () => {
     const token = TOKENS.reader
     using session = await TestSocket.open(`${wsUrl(broker)}/ws`, { token })
     using stream = await TestSocket.open(`${wsUrl(broker)}/events/**`, { token })
+    const lines = await streamOf(broker, 'application/x-ndjson')
     await session.wait(({ op }) => op === 'welcome')
     // A terminal signals the whole group: the workers leave that to the broker.
     for (const worker of workers) kill(worker, 'SIGTERM')
@@ -186,6 +214,8 @@ describe('a broker with workers', { concurrency: false }, () => {
     assert.equal(closing['reason'], 'restart')
     assert.equal((await session.closed).code, 1012)
     assert.equal((await stream.closed).code, 1012)
+    // Ended as a response ends, not cut off.
+    assert.equal(await lines.text(), '')
     assert.equal(await code, 0)
     for (const worker of workers) await gone(worker)
   })

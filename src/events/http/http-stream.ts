@@ -1,17 +1,14 @@
+import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { admitSubscriber } from '../delivery/admission.ts'
 import type { Connections } from '../delivery/connections.ts'
 import type { Delivery } from '../delivery/delivery.ts'
-import {
-  type Encoding,
-  NAMED_SSE_ENCODING,
-  NDJSON_ENCODING,
-  SSE_ENCODING,
-} from '../delivery/encoding.ts'
 import { QUIET_MS, Stream } from '../delivery/stream.ts'
 import type { LogReader } from '../log/event-log.ts'
-import { HttpSink } from './http-sink.ts'
-import { readStreamRequest } from './stream-request.ts'
+import type { Opening } from '../opening.ts'
+import { type BodyStream, HttpSink } from './http-sink.ts'
+import { STREAM_FORMATS, type StreamKind } from './stream-format.ts'
+import { readStreamRequest, type StreamRequest } from './stream-request.ts'
 
 /** What the doors of streams share. */
 export interface StreamServices {
@@ -22,85 +19,93 @@ export interface StreamServices {
   readonly publicUrl?: string | undefined
 }
 
-interface StreamFormat {
-  readonly mediaType: string
-  readonly encoding: Encoding
-  readonly renderPosition?: (position: string) => string
-}
+/**
+ * Gives the stream of a request to another process, which begins with `head`: status line and header
+ * fields of a response in chunks.
+ *
+ * @returns false when it stays here
+ */
+export type HandOverStream = (kind: StreamKind, request: FastifyRequest, head: string) => boolean
 
-/** Server-sent events; `?named=1` also names each event by its type. */
-export function httpServerSentEvents(
+/** A response that goes on: NDJSON, where `?follow=false` ends at the present, or server-sent events. */
+export function httpStream(
   services: StreamServices,
+  kind: StreamKind,
   request: FastifyRequest,
   reply: FastifyReply,
+  handOver: HandOverStream = () => false,
 ): void {
-  const isNamed = readStreamRequest(request.raw).query.get('named') === '1'
-  serve(services, request, reply, {
-    mediaType: 'text/event-stream',
-    encoding: isNamed ? NAMED_SSE_ENCODING : SSE_ENCODING,
-    // An id without data moves the client's last event id and dispatches nothing.
-    renderPosition: (position) => `id: ${position}\n\n`,
-  })
-}
-
-/** One event a line; `?follow=false` ends at the present. */
-export function httpLines(
-  services: StreamServices,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): void {
-  serve(services, request, reply, { mediaType: 'application/x-ndjson', encoding: NDJSON_ENCODING })
-}
-
-function serve(
-  { log, delivery, connections }: StreamServices,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { mediaType, encoding, renderPosition }: StreamFormat,
-): void {
-  const { filter, since, query } = readStreamRequest(request.raw)
-  const isFollowing = query.get('follow') !== 'false'
-  admitSubscriber(request.principal, filter)
-  connections.admit(request.principal.user, request.ip)
+  const asked = readStreamRequest(request.raw)
+  admitSubscriber(request.principal, asked.filter)
+  services.connections.admit(request.principal.user, request.ip)
   reply.hijack()
-  const response = reply.raw
-  response.writeHead(200, {
+  const headers = {
     ...(reply.getHeaders() as Record<string, string>),
-    'content-type': mediaType,
+    'content-type': STREAM_FORMATS[kind].mediaType,
     'cache-control': 'no-store',
     'x-accel-buffering': 'no',
-  })
+  }
+  const takesChunks = request.raw.httpVersion === '1.1'
+  if (isFollowing(asked) && takesChunks && handOver(kind, request, headOf(headers))) return
+  const response = reply.raw
+  response.writeHead(200, headers)
   response.flushHeaders()
-  const sink = new HttpSink(response, encoding, renderPosition)
-  const stream = new Stream({ log, delivery, sink }, request.principal)
+  const { principal, ip, id, server, raw } = request
+  const opening = { socket: raw.socket, principal, address: ip, log: server.log, requestId: id }
+  writeStream(services, kind, response, opening, asked)
+}
+
+/** Writes the events of a stream to `body` until either end closes it. */
+export function writeStream(
+  { log, delivery, connections }: StreamServices,
+  kind: StreamKind,
+  body: BodyStream,
+  opening: Opening,
+  asked: StreamRequest,
+): void {
+  const { encoding, renderPosition } = { renderPosition: undefined, ...STREAM_FORMATS[kind] }
+  const sink = new HttpSink(body, opening.socket, encoding, renderPosition)
+  const stream = new Stream({ log, delivery, sink }, opening.principal)
   const registration = connections.add({
     get principal() {
       return stream.principal
     },
-    address: request.ip,
+    address: opening.address,
     judge: (principal) => stream.judge(principal),
     tick: () => stream.tick(QUIET_MS),
     drain: () => sink.end(),
   })
-  response.once('close', () => {
+  body.once('close', () => {
     stream[Symbol.dispose]()
     registration[Symbol.dispose]()
   })
+  const isEndless = isFollowing(asked)
   // Without `follow` the point is what is there.
-  const from = since ?? (isFollowing ? 'latest' : 'earliest')
+  const from = asked.since ?? (isEndless ? 'latest' : 'earliest')
   stream
-    .subscribe([filter], from, {
+    .subscribe([asked.filter], from, {
       // Not before a gap is told: a client that came back with it would never hear of the gap.
       accepted: ({ position, recovered }) => {
         if (recovered) sink.position(position)
       },
       replayed: () => {
-        if (!isFollowing) sink.end()
+        if (!isEndless) sink.end()
       },
     })
-    .then(() => isFollowing || sink.end())
-    .catch((error: unknown) => {
-      request.log.error({ event: 'events.stream', err: error }, 'stream failed')
-      response.destroy()
+    .then(() => isEndless || sink.end())
+    .catch((err: unknown) => {
+      const { log: logger, requestId } = opening
+      logger.error({ event: 'events.stream', requestId, err }, 'stream failed')
+      body.destroy()
     })
+}
+
+function isFollowing({ query }: StreamRequest): boolean {
+  return query.get('follow') !== 'false'
+}
+
+function headOf(headers: Readonly<Record<string, string>>): string {
+  const fields = { ...headers, 'transfer-encoding': 'chunked', connection: 'close' }
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 200 ${STATUS_CODES[200]}\r\ndate: ${new Date().toUTCString()}\r\n${lines.join('')}\r\n`
 }

@@ -2,7 +2,7 @@ import type { WebSocket } from '@fastify/websocket'
 import { QUIET_MS, Stream } from '../delivery/stream.ts'
 import type { StreamServices } from '../http/http-stream.ts'
 import type { StreamRequest } from '../http/stream-request.ts'
-import type { Opening } from './opening.ts'
+import type { Opening } from '../opening.ts'
 import { WebSocketSink } from './websocket-sink.ts'
 
 /** `GET /events/{filter}` as a WebSocket: one event per message and nothing else. */

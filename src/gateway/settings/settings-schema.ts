@@ -140,7 +140,7 @@ export const SettingsFile = Type.Object(
       minimum: 0,
       placeholder: 'COUNT',
       description:
-        'Extra processes that hold the open WebSockets; 0 is all in one process. One for each core that can be spared: for many subscribers and short delays.',
+        'Extra processes that hold the open streams; 0 is all in one process. One for each core that can be spared: for many subscribers and short delays.',
     }),
     logLevel: Type.String({
       default: 'info',

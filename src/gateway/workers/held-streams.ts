@@ -3,10 +3,13 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import type { Principal } from '../../auth/principal.ts'
 import { type Connection, Connections } from '../../events/delivery/connections.ts'
 import { Delivery } from '../../events/delivery/delivery.ts'
+import { ChunkedBody } from '../../events/http/chunked-body.ts'
+import { writeStream } from '../../events/http/http-stream.ts'
+import { isStreamKind, type StreamKind } from '../../events/http/stream-format.ts'
 import { readStreamRequest } from '../../events/http/stream-request.ts'
+import type { Opening } from '../../events/opening.ts'
 import type { Caller } from '../../events/remote/calls.ts'
 import type { RemoteEventLog } from '../../events/remote/remote-event-log.ts'
-import type { Opening } from '../../events/websocket/opening.ts'
 import { webSocketOptions } from '../../events/websocket/websocket-options.ts'
 import { type SessionServices, WebSocketSession } from '../../events/websocket/websocket-session.ts'
 import { serveWebSocketStream } from '../../events/websocket/websocket-stream.ts'
@@ -102,37 +105,50 @@ export class HeldStreams {
   }
 
   #begin(opening: OpeningMessage, socket: Socket): boolean {
-    const { url, headers, head } = opening
+    const { kind, url, headers, early } = opening
+    if (isStreamKind(kind)) {
+      this.#writeStream(opening, kind, socket)
+      return true
+    }
     let isOpen = false
     this.#server.handleUpgrade(
       // All that the handshake looks at.
       Object.assign(Object.create(null), { method: 'GET', url, headers }),
       socket,
-      Buffer.from(head, 'base64'),
+      Buffer.from(early, 'base64'),
       (webSocket) => {
         isOpen = true
-        this.#serve(opening, webSocket, socket)
+        this.#serveWebSocket(opening, webSocket, socket)
       },
     )
     return isOpen
   }
 
-  #serve(message: OpeningMessage, webSocket: WebSocket, socket: Socket): void {
-    const { open, kind, url, headers, address, requestId } = message
-    const opening: Opening = {
-      socket,
-      principal: this.#principals.read(message.principal),
-      address,
-      log: this.#logger,
-      requestId,
-    }
-    webSocket.on('close', () => {
-      this.#open.delete(open)
-      this.#deps.onClosed(open)
-    })
+  #writeStream(message: OpeningMessage, kind: StreamKind, socket: Socket): void {
+    const { open, url, headers, responseHead } = message
+    const body = new ChunkedBody(socket, responseHead)
+    body.once('close', () => this.#closed(open))
+    const asked = readStreamRequest({ url, headers })
+    writeStream(this.#servicesOf(open), kind, body, this.#openingOf(message, socket), asked)
+  }
+
+  #serveWebSocket(message: OpeningMessage, webSocket: WebSocket, socket: Socket): void {
+    const { open, kind, url, headers } = message
+    webSocket.on('close', () => this.#closed(open))
+    const opening = this.#openingOf(message, socket)
     const services = this.#servicesOf(open)
     if (kind === 'session') new WebSocketSession(services, webSocket, opening)
     else serveWebSocketStream(services, webSocket, opening, readStreamRequest({ url, headers }))
+  }
+
+  #closed(connection: number): void {
+    this.#open.delete(connection)
+    this.#deps.onClosed(connection)
+  }
+
+  #openingOf({ principal, address, requestId }: OpeningMessage, socket: Socket): Opening {
+    const log = this.#logger
+    return { socket, principal: this.#principals.read(principal), address, log, requestId }
   }
 
   #servicesOf(connection: number): SessionServices {

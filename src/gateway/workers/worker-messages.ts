@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { CredentialReference } from '../../auth/principal.ts'
 import type { Grant } from '../../auth/rights/grants.ts'
+import type { StreamKind } from '../../events/http/stream-format.ts'
 
 /** A principal on its way to another process. */
 export interface PortablePrincipal {
@@ -9,14 +10,16 @@ export interface PortablePrincipal {
   readonly credential: CredentialReference | null
 }
 
-/** The request of a WebSocket that was admitted; its socket follows on the channel of the child process. */
+/** The request of a stream that was admitted; its socket follows on the channel of the child process. */
 export interface OpeningMessage {
   readonly open: number
-  readonly kind: 'session' | 'stream'
+  readonly kind: 'session' | 'stream' | StreamKind
   readonly url: string
   readonly headers: IncomingHttpHeaders
   /** What came behind the request, base64. */
-  readonly head: string
+  readonly early: string
+  /** What a streamed response begins with; empty for a WebSocket. */
+  readonly responseHead: string
   readonly address: string
   readonly requestId: string
   readonly principal: PortablePrincipal

@@ -59,19 +59,25 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   /**
-   * Hands the WebSocket of an admitted request to the worker with the fewest.
+   * Hands the stream of an admitted request to the worker with the fewest.
    *
+   * @param responseHead - what a streamed response begins with
    * @returns false when it stays with the main process
    */
-  handOver(kind: Handover['kind'], { raw, id, ip, principal }: FastifyRequest): boolean {
+  handOver(
+    kind: Handover['kind'],
+    { raw, id, ip, principal }: FastifyRequest,
+    responseHead = '',
+  ): boolean {
     const [worker] = [...this.#workers].sort((a, b) => a.connectionCount - b.connectionCount)
     const { url = '', headers } = raw
     if (worker === undefined) return false
     const socket = detachSocket(raw.socket)
     if (socket === undefined) return false
     const behind = [this.#heads.get(raw) ?? Buffer.alloc(0), socket.early]
-    const head = Buffer.concat(behind).toString('base64')
-    worker.hold({ kind, url, headers, head, address: ip, requestId: id, principal, socket })
+    const early = Buffer.concat(behind).toString('base64')
+    const request = { kind, url, headers, early, responseHead, address: ip, requestId: id }
+    worker.hold({ ...request, principal, socket })
     return true
   }
 

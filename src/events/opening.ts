@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Principal } from '../../auth/principal.ts'
+import type { Principal } from '../auth/principal.ts'
 
-/** What is known of a WebSocket when it opens: its request was judged before. */
+/** What is known of a stream when it opens: its request was judged before. */
 export interface Opening {
-  /** The one below the WebSocket. */
+  /** The one below it. */
   readonly socket: Socket
   readonly principal: Principal
   /** Of the client, as the front told it. */
