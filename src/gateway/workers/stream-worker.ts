@@ -31,7 +31,7 @@ export interface StreamWorkerDeps {
   readonly identities: SessionServices['identities']
 }
 
-/** A WebSocket to be held by a worker. */
+/** A stream to be held by a worker. */
 export type Handover = Omit<OpeningMessage, 'open' | 'principal'> & {
   readonly principal: Principal
   /** Taken out of the hands of this process. */

@@ -18,7 +18,7 @@ const MAX_RESTART_MS = 10_000
 const STABLE_MS = 10_000
 
 /**
- * The processes that hold streams. The main process answers every request; a WebSocket that it admitted it
+ * The processes that hold streams. The main process answers every request; a stream that it admitted it
  * hands over, the open socket with all that is known of it. When a worker ends, its clients come back; when
  * none is there, the main process holds them itself.
  */
