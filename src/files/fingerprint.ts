@@ -17,6 +17,30 @@ export function fingerprintOf(stats: BigIntStats): Fingerprint {
   return { dev, ino, size: Number(size), mtimeNs, ctimeNs }
 }
 
+/**
+ * Its numbers pass 2^53, which SQLite's reader would refuse, and are only ever compared as a whole: so in
+ * the database it is one text.
+ */
+export function fingerprintText({ dev, ino, size, mtimeNs, ctimeNs }: Fingerprint): string {
+  return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`
+}
+
+export function fingerprintFromText(text: string): Fingerprint {
+  const [dev, ino, size, mtimeNs, ctimeNs] = text.split(':')
+  return {
+    dev: BigInt(dev ?? 0),
+    ino: BigInt(ino ?? 0),
+    size: Number(size),
+    mtimeNs: BigInt(mtimeNs ?? 0),
+    ctimeNs: BigInt(ctimeNs ?? 0),
+  }
+}
+
+/** True when nothing but `ctime` differs, which links and renames move: the same file, and not written to. */
+export function sameContent(a: Fingerprint, b: Fingerprint): boolean {
+  return sameFingerprint({ ...a, ctimeNs: b.ctimeNs }, b)
+}
+
 export function sameFingerprint(a: Fingerprint, b: Fingerprint): boolean {
   return (
     a.dev === b.dev &&

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { FileChange } from '../../src/files/file-change.ts'
+import type { FileVersion } from '../../src/files/history/version-records.ts'
 import {
   FINDABLE_BYTES,
   type FileIndex,
@@ -74,6 +75,36 @@ export function fileIndexContract(name: string, open: () => Promise<IndexUnderTe
     assert.deepEqual(await subject.index.openIntents(), [first, second])
     await subject.index.apply({ fulfil: ['1'], changes: [] })
     assert.deepEqual(await subject.index.openIntents(), [second])
+  })
+
+  test(`${name}: versions are kept and dropped with the entries, or not at all`, async () => {
+    await using subject = await open()
+    const { versions } = subject.index
+    const [older, newer] = [versionOf('1', 'x', 1), versionOf('2', 'x', 2, { deleted: true })]
+    await subject.index.apply({ keep: [newer, older], changes: [] })
+    assert.deepEqual(await versions.of(pathOf('x')), [newer, older])
+    assert.deepEqual(await versions.usage(), { count: 2, bytes: 6 })
+    subject.failNextTell()
+    const keep = [versionOf('3', 'x', 3)]
+    await assert.rejects(subject.index.apply({ keep, drop: ['1'], changes: [changeOf('x')] }))
+    assert.deepEqual(await versions.of(pathOf('x')), [newer, older])
+    await subject.index.apply({ keep, drop: ['1'], changes: [changeOf('x')] })
+    assert.deepEqual(await versions.of(pathOf('x')), [...keep, newer])
+  })
+
+  test(`${name}: versions below a directory come whole, so many paths at a time`, async () => {
+    await using subject = await open()
+    const keep = ['a', 'a-b', 'a/1', 'a/1', 'a/b/2', 'a0'].map((path, i) =>
+      versionOf(`id-${i}`, path, i),
+    )
+    await subject.index.apply({ keep, changes: [] })
+    const below = async (directory: string, after: string, paths: number) =>
+      (await subject.index.versions.below(directory, after, paths)).map(({ id }) => id)
+    assert.deepEqual(await below('a', '', 10), ['id-3', 'id-2', 'id-4'])
+    assert.deepEqual(await below('a', '', 1), ['id-3', 'id-2'])
+    assert.deepEqual(await below('a', 'a/1', 1), ['id-4'])
+    assert.deepEqual(await below('', 'a-b', 2), ['id-3', 'id-2', 'id-4'])
+    assert.deepEqual(await below('nothing', '', 2), [])
   })
 
   test(`${name}: a directory holds what is below it and not what only begins like it`, async () => {
@@ -221,6 +252,15 @@ export function pathOf(text: string): FilePath {
 
 function namesOf(entries: readonly IndexEntry[]): string[] {
   return entries.map(({ path }) => path)
+}
+
+function versionOf(
+  id: string,
+  path: string,
+  replacedMs: number,
+  others: Partial<FileVersion> = {},
+): FileVersion {
+  return { ...entryOf(path, 'cc'), id, replacedMs, deleted: false, ...others }
 }
 
 function entryOf(

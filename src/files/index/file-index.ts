@@ -1,6 +1,7 @@
 import type { FilePath } from '../../protocol/file-path.ts'
 import type { FileChange } from '../file-change.ts'
 import type { Fingerprint } from '../fingerprint.ts'
+import type { FileVersion, VersionRecords } from '../history/version-records.ts'
 
 /** What was last told of a file. */
 export interface IndexEntry {
@@ -35,6 +36,10 @@ export interface IndexMutation {
   readonly refuse?: readonly Refusal[]
   /** Paths whose refusal is forgotten. */
   readonly pardon?: readonly FilePath[]
+  /** Former contents that are kept from now on. */
+  readonly keep?: readonly FileVersion[]
+  /** Ids of former contents that are not. */
+  readonly drop?: readonly string[]
   /** Told in this order. Empty when nothing changed that a subscriber should know (a touch). */
   readonly changes: readonly FileChange[]
 }
@@ -50,6 +55,7 @@ export const FINDABLE_BYTES = 64 * 1024
 export interface FileIndex {
   /** As of the last mutation that was committed. */
   readonly usage: FileUsage
+  readonly versions: VersionRecords
   get(path: FilePath): Promise<IndexEntry | undefined>
   /**
    * Entries below a directory at any depth, in the order of their paths by UTF-8 bytes.

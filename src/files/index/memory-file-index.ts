@@ -1,4 +1,5 @@
 import type { FilePath } from '../../protocol/file-path.ts'
+import { MemoryVersionRecords } from '../history/memory-version-records.ts'
 import { comparePaths } from '../path-order.ts'
 import {
   FINDABLE_BYTES,
@@ -13,6 +14,7 @@ import { differences, type EntryChanges, UsageSums } from './usage-sums.ts'
 /** Forgets everything with the process: for tests and for brokers that keep nothing. */
 export class MemoryFileIndex implements FileIndex {
   readonly usage = new UsageSums()
+  readonly versions = new MemoryVersionRecords()
   readonly #tell: TellChanges<never>
   readonly #entries = new Map<FilePath, IndexEntry>()
   readonly #refusals = new Map<FilePath, string>()
@@ -55,6 +57,7 @@ export class MemoryFileIndex implements FileIndex {
 
   async apply(mutation: IndexMutation): Promise<readonly string[]> {
     const { put = [], remove = [], fulfil = [], refuse = [], pardon = [], changes } = mutation
+    const { keep = [], drop = [] } = mutation
     const positions = changes.length === 0 ? [] : await this.#tell(changes, [])
     this.usage.add(differences(this.#changes(remove, put)))
     for (const path of remove) {
@@ -68,6 +71,8 @@ export class MemoryFileIndex implements FileIndex {
     for (const path of settled) this.#refusals.delete(path)
     for (const { path, sha256 } of refuse) this.#refusals.set(path, sha256)
     for (const id of fulfil) this.#intents.delete(id)
+    for (const id of drop) this.versions.drop(id)
+    for (const version of keep) this.versions.keep(version)
     return positions
   }
 

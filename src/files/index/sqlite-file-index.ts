@@ -1,6 +1,12 @@
 import type { Database, Row, Statement } from '../../database/database.ts'
 import type { FilePath } from '../../protocol/file-path.ts'
-import type { Fingerprint } from '../fingerprint.ts'
+import { fingerprintFromText, fingerprintText } from '../fingerprint.ts'
+import {
+  SqliteVersionRecords,
+  VERSION_ORDER,
+  VERSION_TABLE,
+  versionStatements,
+} from '../history/sqlite-version-records.ts'
 import { comparePaths } from '../path-order.ts'
 import {
   FINDABLE_BYTES,
@@ -13,10 +19,6 @@ import {
 import { RecentEntries } from './recent-entries.ts'
 import { differences, type EntryChanges, UsageSums } from './usage-sums.ts'
 
-/**
- * A fingerprint is one text: its numbers pass 2^53, which SQLite's reader would refuse, and are only
- * ever compared as a whole.
- */
 const TABLES = [
   `CREATE TABLE IF NOT EXISTS file_index (
     path TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, sha256 TEXT NOT NULL, uploader TEXT,
@@ -37,6 +39,8 @@ const TABLES = [
    BEGIN DELETE FROM file_refusal WHERE path = new.path; END`,
   `CREATE TRIGGER IF NOT EXISTS file_gone AFTER DELETE ON file_index
    BEGIN DELETE FROM file_refusal WHERE path = old.path; END`,
+  VERSION_TABLE,
+  VERSION_ORDER,
 ]
 /** Of a table from before; what was put then has no size until it is put again. */
 const LATER_COLUMNS = [
@@ -82,6 +86,7 @@ export interface SqliteFileIndexOptions {
 /** The index in the broker's database, in which the events that tell its changes may lie too. */
 export class SqliteFileIndex implements FileIndex {
   readonly usage: UsageSums
+  readonly versions: SqliteVersionRecords
   readonly #database: Database
   readonly #tell: TellChanges<Statement>
   readonly #recent: RecentEntries
@@ -94,6 +99,7 @@ export class SqliteFileIndex implements FileIndex {
   ) {
     this.usage = usage
     this.#database = database
+    this.versions = new SqliteVersionRecords(database)
     this.#tell = tell
     this.#recent = new RecentEntries(cacheEntries)
   }
@@ -229,13 +235,14 @@ function changesOf(
 
 function statementsOf(mutation: IndexMutation, usage: ReadonlyMap<string, number>): Statement[] {
   const { put = [], remove = [], fulfil = [], refuse = [], pardon = [] } = mutation
+  const { keep = [], drop = [] } = mutation
   return [
     { sql: REMOVE, rows: remove.map((path) => [path]) },
     {
       sql: PUT,
       rows: put.map(({ path, fingerprint, sha256, uploader = null }) => [
         path,
-        textOf(fingerprint),
+        fingerprintText(fingerprint),
         sha256,
         uploader,
         fingerprint.size,
@@ -245,24 +252,14 @@ function statementsOf(mutation: IndexMutation, usage: ReadonlyMap<string, number
     { sql: FULFIL, rows: fulfil.map((id) => [id]) },
     { sql: PARDON, rows: pardon.map((path) => [path]) },
     { sql: REFUSE, rows: refuse.map(({ path, sha256 }) => [path, sha256]) },
+    ...versionStatements(keep, drop),
   ].filter(({ rows }) => rows.length > 0)
 }
 
-function textOf({ dev, ino, size, mtimeNs, ctimeNs }: Fingerprint): string {
-  return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`
-}
-
 function entryOf(row: Row): IndexEntry {
-  const [dev, ino, size, mtimeNs, ctimeNs] = String(row['fingerprint']).split(':')
   return {
     path: row['path'] as FilePath,
-    fingerprint: {
-      dev: BigInt(dev ?? 0),
-      ino: BigInt(ino ?? 0),
-      size: Number(size),
-      mtimeNs: BigInt(mtimeNs ?? 0),
-      ctimeNs: BigInt(ctimeNs ?? 0),
-    },
+    fingerprint: fingerprintFromText(String(row['fingerprint'])),
     sha256: String(row['sha256']),
     ...uploaderOf(row),
   }
