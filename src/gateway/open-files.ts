@@ -68,18 +68,18 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
       locks,
       hasher,
       validators,
+      policy,
       reconcile: (path) => (path === USERS_PATH ? usersWatch.reconcile() : watch.reconcile(path)),
     },
-    { maxFileBytes: settings.maxFileBytes, limits: policy.limits },
+    { maxFileBytes: settings.maxFileBytes },
   )
   cleanup.use(store)
-  const ownLinks = (dev: bigint, ino: bigint) => store.serveLinks.countOf(dev, ino)
   const shared = (volume: Volume) => ({
     index,
     locks,
     validators,
     log,
-    content: new VolumeContent(volume, hasher, ownLinks, store.accepted),
+    content: new VolumeContent(volume, hasher, store.ownLinks, store.accepted),
     isOnline: () => volume.isOnline(),
   })
   const indexed = join(files.stateDirectory, 'indexed')

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DEFAULT_LIMITS, type VolumeLimits } from '../../src/files/file-policy.ts'
+import { DEFAULT_LIMITS, FilePolicy, type VolumeLimits } from '../../src/files/file-policy.ts'
 import type { FileIndex } from '../../src/files/index/file-index.ts'
 import { PathLocks } from '../../src/files/path-locks.ts'
 import { DiskFileStore, type DiskFileStoreDeps } from '../../src/files/store/disk-file-store.ts'
@@ -26,6 +26,9 @@ export interface DiskStoreUnderTest extends StoreUnderTest {
 
 export interface DiskStoreOptions extends StoreOptions {
   readonly limits?: Partial<VolumeLimits>
+  /** Instead of `limits`. */
+  readonly policy?: FilePolicy
+  readonly now?: () => number
   readonly timers?: Timers
   readonly withConfig?: boolean
   readonly index?: IndexUnderTest
@@ -59,19 +62,21 @@ export async function openDiskStore(options: DiskStoreOptions = {}): Promise<Dis
   const volumes = await volumesIn(directory, options.withConfig)
   const locks = new PathLocks()
   const hasher = new ContentHasher(1)
-  const { validators, reconcile, maxFileBytes, limits, timers } = options
+  const { validators, reconcile, maxFileBytes, limits, timers, now } = options
+  const { policy = new FilePolicy({ ...DEFAULT_LIMITS, freeBytes: 0, ...limits }, []) } = options
   const store = new DiskFileStore(
     {
       volumes,
       index,
       locks,
       hasher,
+      policy,
       ...(validators !== undefined && { validators }),
       ...(reconcile !== undefined && { reconcile }),
+      ...(now !== undefined && { now }),
     },
     {
       ...(maxFileBytes !== undefined && { maxFileBytes }),
-      limits: { ...DEFAULT_LIMITS, freeBytes: 0, ...limits },
       ...(timers !== undefined && { timers }),
     },
   )

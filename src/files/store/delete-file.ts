@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { readdir, rmdir, unlink } from 'node:fs/promises'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
@@ -10,8 +11,8 @@ import { errorCode } from './storage-fault.ts'
 import { inspect, isServable, statOf } from './visible-file.ts'
 
 /**
- * Removes a file and tells it; the caller holds the lock of the path. After a crash in between, the scan
- * at the next start tells it.
+ * Removes a file and tells it; the caller holds the lock of the path. After a crash in between, the next
+ * start tells it: `recoverVersions` where its content is kept, else the scan.
  *
  * @returns undefined when there is no such file
  */
@@ -30,12 +31,19 @@ export async function deleteFile(
   if (volume.only !== undefined) {
     throw new BrokerError('READ_ONLY', 'this file can be replaced and not deleted')
   }
-  await unlink(place.directory.at(place.name))
+  // A content that was never told has no digest by which it could be brought back.
+  const isKnown = entry !== undefined && file.sha256 === entry.sha256
+  await using former = isKnown
+    ? await deps.keeper.take({ id: randomUUID(), volume, place, entry })
+    : undefined
+  if (former === undefined) await unlink(place.directory.at(place.name))
+  former?.settle()
   const key = path.slice(0, -place.name.length)
   await deps.directorySync.sync(key, () => place.directory.sync())
   if (entry === undefined) return { path, position: undefined }
   const changes = [contentChange('FILE DELETED', entry, 'upload')]
-  const [position] = await deps.index.apply({ remove: [path], changes })
+  const [position] = await deps.index.apply({ remove: [path], ...former?.mutation, changes })
+  await former?.clean()
   await deps.accepted.retain(path, undefined)
   return { path, position }
 }

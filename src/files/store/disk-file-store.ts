@@ -3,7 +3,9 @@ import { readFile } from 'node:fs/promises'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { ContentValidator } from '../content-validator.ts'
-import { DEFAULT_LIMITS, type VolumeLimits } from '../file-policy.ts'
+import { DEFAULT_LIMITS, FilePolicy } from '../file-policy.ts'
+import { DiskFileHistory } from '../history/disk-file-history.ts'
+import { VersionKeeper } from '../history/version-keeper.ts'
 import { type DigestAlgorithm, verifyDigests } from '../http/digest-fields.ts'
 import type { FileIndex, IndexEntry } from '../index/file-index.ts'
 import type { PathLocks } from '../path-locks.ts'
@@ -40,7 +42,7 @@ import { isTold, knownFile, toldFile } from './known-file.ts'
 import { isWorldReadable, OpenDiskFile, openLeaf } from './open-disk-file.ts'
 import { ServeLinks } from './serve-links.ts'
 import { errorCode, isMissing, storageFault } from './storage-fault.ts'
-import { isServable } from './visible-file.ts'
+import { isServable, type OwnLinks } from './visible-file.ts'
 
 export interface DiskFileStoreDeps {
   readonly volumes: Volumes
@@ -49,6 +51,10 @@ export interface DiskFileStoreDeps {
   readonly locks: PathLocks
   readonly hasher: ContentHasher
   readonly validators?: readonly ContentValidator[]
+  /** Says what uploads may take, and which former contents are kept. */
+  readonly policy?: FilePolicy
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
   /**
    * Tells what is on disk at a path when it is not what was told. Called with the lock of the path held;
    * may leave an edit untold that has not settled.
@@ -59,7 +65,6 @@ export interface DiskFileStoreDeps {
 export interface DiskFileStoreOptions {
   /** Largest file. */
   readonly maxFileBytes?: number
-  readonly limits?: VolumeLimits
   /** For the speed of uploads. */
   readonly timers?: Timers
 }
@@ -73,6 +78,8 @@ const MAX_SOURCES = 100
 export class DiskFileStore implements FileStore, AsyncDisposable {
   readonly serveLinks: ServeLinks
   readonly accepted: AcceptedContents
+  readonly ownLinks: OwnLinks
+  readonly history: DiskFileHistory
   readonly #deps: DiskFileStoreDeps
   readonly #commitDeps: CommitDeps
   readonly #maxBytes: number
@@ -80,26 +87,42 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
   readonly #listing: DiskListing
 
   constructor(deps: DiskFileStoreDeps, options: DiskFileStoreOptions = {}) {
-    const { volumes, index, locks, validators = [] } = deps
+    const { volumes, index, locks, validators = [], now = Date.now } = deps
+    const { policy = new FilePolicy(DEFAULT_LIMITS, []) } = deps
+    const { maxFileBytes = Number.POSITIVE_INFINITY, timers } = options
     const accepted = new AcceptedContents(volumes, validators)
     const inFlight = new InFlightPaths()
-    const ownLinks = (dev: bigint, ino: bigint) => this.serveLinks.countOf(dev, ino)
+    const directorySync = new DirectorySync()
+    const keeper = new VersionKeeper({ index, policy, directorySync, now })
+    const ownLinks: OwnLinks = (dev, ino) =>
+      this.serveLinks.countOf(dev, ino) + keeper.countOf(dev, ino)
+    this.ownLinks = ownLinks
     this.serveLinks = new ServeLinks({ index, locks, inFlight })
     this.accepted = accepted
     this.#deps = deps
-    this.#maxBytes = options.maxFileBytes ?? Number.POSITIVE_INFINITY
+    this.#maxBytes = maxFileBytes
     this.#commitDeps = {
       index,
       locks,
       inFlight,
       ownLinks,
       accepted,
-      directorySync: new DirectorySync(),
+      directorySync,
+      keeper,
       reconcile: deps.reconcile ?? (() => Promise.resolve()),
     }
     this.#listing = new DiskListing({ volumes, index, ownLinks, accepted })
-    const { limits = DEFAULT_LIMITS, timers } = options
+    const { limits } = policy
     this.#limits = new UploadLimits({ volumes, index, limits, ...(timers && { timers }) })
+    this.history = new DiskFileHistory({
+      volumes,
+      policy,
+      commit: this.#commitDeps,
+      serveLinks: this.serveLinks,
+      limits: this.#limits,
+      validators,
+      now,
+    })
   }
 
   async find(path: FilePath): Promise<KnownFile | undefined> {

@@ -1,14 +1,14 @@
 import type { BigIntStats } from 'node:fs'
-import { link, lstat, readdir, unlink } from 'node:fs/promises'
+import { link, lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ulid } from 'ulid'
 import type { FilePath } from '../../protocol/file-path.ts'
-import { type Fingerprint, fingerprintOf, sameFingerprint } from '../fingerprint.ts'
+import { type Fingerprint, fingerprintOf, sameContent, sameFingerprint } from '../fingerprint.ts'
 import type { FileIndex, IndexEntry } from '../index/file-index.ts'
 import type { PathLocks } from '../path-locks.ts'
 import type { InFlightPaths } from '../uploads/in-flight-paths.ts'
 import type { Volume } from '../volumes/volume.ts'
-import { isMissing } from './storage-fault.ts'
+import { unlinkIfThere } from './unlink-if-there.ts'
 import { statOf } from './visible-file.ts'
 
 interface ServeLink {
@@ -59,19 +59,21 @@ export class ServeLinks implements AsyncDisposable {
 
   /**
    * @param stats - of the open file whose content was promised
+   * @param kept - where it lies, when it is a version and not what is visible at the path
    * @returns `<volume>/serve/<link>`, or undefined when no link can be made
    */
   async linkTo(
     volume: Volume,
     path: FilePath,
     stats: Pick<BigIntStats, 'dev' | 'ino'>,
+    kept?: string,
   ): Promise<string | undefined> {
     const key = `${stats.dev}:${stats.ino}`
     const present = this.#use(key)
     if (present !== undefined) return present
     if (this.#links.size >= MAX_LINKS || !(await volume.sharesDevice())) return undefined
     await this.#deps.locks.hold(path, async () => {
-      if (!this.#links.has(key)) await this.#make(volume, path, key)
+      if (!this.#links.has(key)) await this.#make(volume, path, key, kept)
     })
     return this.#use(key)
   }
@@ -102,21 +104,26 @@ export class ServeLinks implements AsyncDisposable {
     return `${encodeURIComponent(present.volume.name)}/serve/${present.name}`
   }
 
-  async #make(volume: Volume, path: FilePath, key: string): Promise<void> {
+  async #make(volume: Volume, path: FilePath, key: string, kept?: string): Promise<void> {
     const name = ulid()
-    const isMade = await this.#keepTold(volume, path, async (visible, stats) => {
-      if (`${stats.dev}:${stats.ino}` !== key) return false
+    const makeFrom = async (file: string) => {
       // Known before it is there, so that no reader takes it for a link made by somebody else.
       this.#links.set(key, { volume, path, name, usedAtMs: this.#now() })
       try {
-        await link(visible, join(volume.serveDirectory, name))
+        await link(file, join(volume.serveDirectory, name))
         return true
       } catch {
         // Not every file may be linked (fs.protected_hardlinks, EMLINK): its bytes are sent instead.
         this.#links.delete(key)
         return false
       }
-    })
+    }
+    const isMade =
+      kept !== undefined
+        ? await makeFrom(kept)
+        : await this.#keepTold(volume, path, async (visible, stats) =>
+            `${stats.dev}:${stats.ino}` === key ? makeFrom(visible) : false,
+          )
     if (isMade) this.#startTimer()
   }
 
@@ -205,17 +212,6 @@ export async function* entriesOf(index: FileIndex, directory: string): AsyncGene
 }
 
 /** The entry with a new `ctime`; undefined when more than that is different. */
-function touched(entry: IndexEntry, now: Fingerprint): IndexEntry | undefined {
-  const isTouch = sameFingerprint({ ...entry.fingerprint, ctimeNs: now.ctimeNs }, now)
-  return isTouch ? { ...entry, fingerprint: now } : undefined
-}
-
-async function unlinkIfThere(file: string): Promise<boolean> {
-  try {
-    await unlink(file)
-    return true
-  } catch (error) {
-    if (isMissing(error)) return false
-    throw error
-  }
+export function touched(entry: IndexEntry, now: Fingerprint): IndexEntry | undefined {
+  return sameContent(entry.fingerprint, now) ? { ...entry, fingerprint: now } : undefined
 }

@@ -2,6 +2,7 @@ import { link, rename, unlink } from 'node:fs/promises'
 import { BrokerError } from '../../protocol/problem.ts'
 import { contentChange } from '../content-change.ts'
 import { fingerprintOf } from '../fingerprint.ts'
+import type { FormerContent, VersionKeeper } from '../history/version-keeper.ts'
 import type { IndexEntry } from '../index/file-index.ts'
 import type { PathLocks } from '../path-locks.ts'
 import { entityTagOf } from '../store/entity-tag.ts'
@@ -11,16 +12,17 @@ import { type InspectDeps, inspect, type VisibleState } from '../store/visible-f
 import type { Place, Volume } from '../volumes/volume.ts'
 import type { DirectorySync } from './directory-sync.ts'
 import type { InFlightPaths } from './in-flight-paths.ts'
-import type { TemporaryFile } from './temporary-file.ts'
+import type { ReadyContent } from './temporary-file.ts'
 
 export interface CommitDeps extends InspectDeps {
   readonly locks: PathLocks
   readonly inFlight: InFlightPaths
   readonly directorySync: DirectorySync
+  readonly keeper: VersionKeeper
 }
 
 export interface TemporaryUpload {
-  readonly temporary: TemporaryFile
+  readonly temporary: ReadyContent
   readonly volume: Volume
   readonly guard: WriteGuard
 }
@@ -38,6 +40,7 @@ interface Ready extends Admitted {
 
 interface Done {
   readonly upload: Ready
+  readonly former: FormerContent | undefined
   readonly entry: IndexEntry
   readonly modifiedMs: number
 }
@@ -48,7 +51,8 @@ const ATTEMPTS = 3
 /**
  * Makes uploads visible, durable and told: all of them, or after a crash all or none.
  *
- *     data synced + intent recorded -> link or rename -> directory synced -> index and events committed
+ *     data synced + intent recorded -> former contents kept -> link or rename -> directory synced
+ *       -> index, versions and events committed
  *
  * A power cut before the rename leaves a temporary file that `recoverUploads` discards; one after it
  * leaves an intent by which `recoverUploads` does the rest.
@@ -137,7 +141,7 @@ async function intend(deps: CommitDeps, { temporary }: Ready, batch: string): Pr
 }
 
 /** Before the name is visible: from then on an editor may write into the file. */
-async function keepCopy({ accepted }: CommitDeps, temporary: TemporaryFile): Promise<void> {
+async function keepCopy({ accepted }: CommitDeps, temporary: ReadyContent): Promise<void> {
   if (!accepted.judges(temporary.path)) return
   await using copy = await accepted.copy(temporary.path, temporary.file)
   await copy.keep(temporary.sha256)
@@ -146,19 +150,25 @@ async function keepCopy({ accepted }: CommitDeps, temporary: TemporaryFile): Pro
 /**
  * From the first visible name to the commit of the index.
  *
- * @returns `raced`, with nothing changed, when a file appeared where there was none, or the directory
- *   was removed
+ * @returns `raced`, with nothing changed, when a file appeared where there was none, or one or its directory
+ *   was changed or removed
  */
 async function publish(
   deps: CommitDeps,
   uploads: readonly Ready[],
   ids: readonly string[],
 ): Promise<'raced' | ReadonlyMap<string, CommittedFile>> {
+  await using cleanup = new AsyncDisposableStack()
   const done: Done[] = []
   let failure: unknown
-  for (const upload of uploads) {
+  const formers = await keepFormers(deps, uploads, cleanup).catch((error: unknown) => {
+    failure = error
+    return []
+  })
+  for (const [upload, former] of formers) {
     try {
       await makeVisible(upload)
+      former?.settle()
     } catch (error) {
       failure = error
       break
@@ -166,25 +176,30 @@ async function publish(
     const stats = await upload.temporary.handle.stat({ bigint: true })
     const { path, sha256, share } = upload.temporary
     const entry = { path, fingerprint: fingerprintOf(stats), sha256, uploader: share?.uploader }
-    done.push({ upload, entry, modifiedMs: Number(stats.mtimeNs / 1_000_000n) })
+    done.push({ upload, former, entry, modifiedMs: Number(stats.mtimeNs / 1_000_000n) })
   }
   await Promise.all(done.map(({ upload }) => syncDirectory(deps, upload)))
   const told = done.filter(({ upload, entry }) => upload.before.entry?.sha256 !== entry.sha256)
   const positions = await deps.index.apply({
     put: done.map(({ entry }) => entry),
     fulfil: ids,
+    keep: done.flatMap(({ former }) => former?.mutation.keep ?? []),
+    drop: done.flatMap(({ upload, former }) => [
+      ...(former?.mutation.drop ?? []),
+      ...(upload.temporary.version === undefined ? [] : [upload.temporary.version.id]),
+    ]),
     changes: told.map(({ upload, entry }) => {
       const type = upload.before.entry === undefined ? 'FILE CREATED' : 'FILE UPDATED'
       return contentChange(type, entry, 'upload')
     }),
   })
-  await Promise.all(done.map(({ entry }) => deps.accepted.retain(entry.path, entry.sha256)))
   // The index counts them from here on.
   for (const { upload } of done) upload.temporary.share?.[Symbol.dispose]()
+  await Promise.all(done.map(({ entry }) => deps.accepted.retain(entry.path, entry.sha256)))
+  for (const { former } of done) await former?.clean()
   const positionOf = new Map(told.map(({ upload }, i) => [upload, positions[i]]))
   if (failure !== undefined) {
-    const hasRaced = ['EEXIST', 'ENOENT'].includes(errorCode(failure) ?? '')
-    if (done.length === 0 && hasRaced) return 'raced'
+    if (done.length === 0 && isRace(failure)) return 'raced'
     throw failure
   }
   return new Map(
@@ -193,6 +208,33 @@ async function publish(
       committed(one.upload, one.modifiedMs, positionOf.get(one.upload)),
     ]),
   )
+}
+
+/** All of a batch before the first is visible: a batch that is finished after a crash lacks none of them. */
+async function keepFormers(
+  { keeper }: CommitDeps,
+  uploads: readonly Ready[],
+  cleanup: AsyncDisposableStack,
+): Promise<readonly (readonly [Ready, FormerContent | undefined])[]> {
+  const outcomes = await Promise.allSettled(
+    uploads.map(async (upload) => {
+      const { temporary, volume, place, before } = upload
+      const { id, version: successor } = temporary
+      const isKnown = before.entry !== undefined && before.file?.sha256 === before.entry.sha256
+      const former =
+        isKnown && (await keeper.link({ id, volume, place, entry: before.entry, successor }))
+      return [upload, former ? cleanup.use(former) : undefined] as const
+    }),
+  )
+  return outcomes.map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason
+    return outcome.value
+  })
+}
+
+function isRace(failure: unknown): boolean {
+  if (failure instanceof BrokerError) return failure.code === 'PATH_CONFLICT'
+  return ['EEXIST', 'ENOENT'].includes(errorCode(failure) ?? '')
 }
 
 /**
@@ -210,6 +252,10 @@ async function makeVisible({ temporary, place, before, volume }: Ready): Promise
     await rename(temporary.file, target)
   }
   temporary.consumed()
+  if (temporary.version === undefined) return
+  // As new as an upload, for caches that ask by date; of a file of somebody else it cannot be changed.
+  const now = new Date()
+  await temporary.handle.utimes(now, now).catch(() => undefined)
 }
 
 function syncDirectory({ directorySync }: CommitDeps, { temporary, place }: Ready): Promise<void> {

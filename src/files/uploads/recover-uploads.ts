@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { contentChange } from '../content-change.ts'
 import type { FileChange } from '../file-change.ts'
 import { fingerprintOf } from '../fingerprint.ts'
+import { keptBy, recoverVersions, restoredBy } from '../history/recover-versions.ts'
+import type { FileVersion } from '../history/version-records.ts'
 import type { FileIndex, IndexEntry, UploadIntent } from '../index/file-index.ts'
 import { sweepServeLinks } from '../store/serve-links.ts'
 import { isMissing } from '../store/storage-fault.ts'
@@ -23,7 +25,8 @@ export interface RecoveryReport {
 /**
  * Brings uploads that a crash interrupted to their end, before anything else looks at the volumes. A
  * batch of which one file became visible is finished, for readers may have seen it and what it replaced
- * is gone; any other is discarded. Then removes temporary files and serve-links that nobody needs.
+ * is gone; any other is discarded. Then brings versions and their records together, and removes temporary
+ * files and serve-links that nobody needs.
  *
  * Volumes that are offline are left as they are.
  */
@@ -45,6 +48,7 @@ export async function recoverUploads(volumes: Volumes, index: FileIndex): Promis
   }
   for (const volume of online) {
     await sweepTemporaryFiles(volume, kept)
+    await recoverVersions(volumes, volume, index)
     await sweepServeLinks(volume, index)
   }
   return { finished, discarded }
@@ -60,16 +64,23 @@ async function recoverBatch(
   for (const intent of intents) if (await isVisible(volumes, intent)) visible.add(intent)
   const put: IndexEntry[] = []
   const changes: FileChange[] = []
+  const keep: FileVersion[] = []
+  const drop: string[] = []
   for (const intent of visible.size === 0 ? [] : intents) {
+    const volume = volumes.of(intent.path)
+    const restored = volume && (await restoredBy(intent, volume, index))
     const entry = await finish(volumes, intent, visible.has(intent))
     if (entry === undefined) continue
     const former = await index.get(entry.path)
     put.push(entry)
+    const replaced = volume && former && (await keptBy(intent, volume, former, index))
+    if (replaced !== undefined) keep.push(replaced)
+    if (restored !== undefined) drop.push(restored.id)
     if (former?.sha256 === entry.sha256) continue
     const type = former === undefined ? 'FILE CREATED' : 'FILE UPDATED'
     changes.push(contentChange(type, entry, 'upload'))
   }
-  await index.apply({ put, fulfil: intents.map(({ id }) => id), changes })
+  await index.apply({ put, keep, drop, fulfil: intents.map(({ id }) => id), changes })
   return put.length
 }
 

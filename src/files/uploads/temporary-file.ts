@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FilePath } from '../../protocol/file-path.ts'
+import type { FileVersion } from '../history/version-records.ts'
 import type { StagedFile } from '../store/file-store.ts'
 import { errorCode } from '../store/storage-fault.ts'
 import type { TemporaryDirectory } from '../volumes/volume.ts'
@@ -12,7 +13,14 @@ const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constan
 /** 0666 less the umask: a worker of nginx is another user, and must read what it is told to send. */
 const MODE = 0o666
 
-/** A content on its way to a visible name, on the file system of its volume. */
+/** A content on the file system of its volume, which `commitUploads` gives its visible name. */
+export type ReadyContent = StagedFile &
+  Pick<TemporaryFile, 'id' | 'handle' | 'file' | 'share' | 'consumed'> & {
+    /** The version that it is, of a content that is restored. */
+    readonly version?: FileVersion
+  }
+
+/** A content on its way to a visible name. */
 export class TemporaryFile implements StagedFile {
   readonly id: string
   readonly path: FilePath

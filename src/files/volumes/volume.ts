@@ -20,7 +20,7 @@ export interface VolumeOptions {
   /** Its first segment below `/files/`; `''` for the default volume, which has all other paths. */
   readonly prefix: string
   readonly directory: string
-  /** For temporary files and serve-links; made when missing. */
+  /** For temporary files, serve-links and versions; made when missing. */
   readonly stateDirectory: string
   readonly isHidden?: (name: string) => boolean
   /**
@@ -74,6 +74,7 @@ export class Volume {
     await makeWithMode(stateDirectory, 0o711)
     await makeWithMode(join(stateDirectory, 'temp'), 0o700)
     await makeWithMode(join(stateDirectory, 'serve'), 0o711)
+    await makeWithMode(join(stateDirectory, 'versions'), 0o700)
     const identity =
       options.only === undefined
         ? await VolumeIdentity.establish(directory, stateDirectory)
@@ -177,6 +178,19 @@ export class Volume {
     }
     const own = { directory: join(this.stateDirectory, 'temp'), prefix: '' }
     return (await this.sharesDevice()) ? [own] : [{ directory: this.directory, prefix: '.broker-' }]
+  }
+
+  /** Where former contents are kept; undefined for a single served file, which has none. */
+  async versionDirectory(): Promise<TemporaryDirectory | undefined> {
+    if (this.only !== undefined) return undefined
+    return (await this.sharesDevice())
+      ? { directory: join(this.stateDirectory, 'versions'), prefix: '' }
+      : { directory: this.directory, prefix: '.broker-version-' }
+  }
+
+  async versionFile(id: string): Promise<string | undefined> {
+    const { directory, prefix } = (await this.versionDirectory()) ?? {}
+    return directory === undefined ? undefined : join(directory, prefix + id)
   }
 
   /** True when a file can be linked between the state directory and the volume. */
