@@ -37,7 +37,8 @@ export function moveChanges(
 /** The last moment that `Date` can write; `touch -d` can set times beyond it. */
 const LAST_MS = 8.64e15
 
-function isoTime(timeNs: bigint): string {
+/** ISO 8601. */
+export function isoTime(timeNs: bigint): string {
   const timeMs = Number(timeNs / 1_000_000n)
   return new Date(Math.max(-LAST_MS, Math.min(LAST_MS, timeMs))).toISOString()
 }

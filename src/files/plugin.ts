@@ -2,14 +2,16 @@ import multipart from '@fastify/multipart'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BrokerError } from '../protocol/problem.ts'
 import { deleteDirectory, deleteOne } from './http/delete-files.ts'
-import { parseFileName, parseFileTarget } from './http/file-target.ts'
-import { type GetFileDeps, getFile } from './http/get-file.ts'
+import { parseFileName, parseFileTarget, parseSwitch } from './http/file-target.ts'
+import { getFile } from './http/get-file.ts'
 import { getListing } from './http/get-listing.ts'
+import { getDeleted, getVersion, getVersions, type HistoryDeps } from './http/get-versions.ts'
 import { postFiles } from './http/post-files.ts'
 import { postSync, SYNC_PATH, type SyncDeps } from './http/post-sync.ts'
 import { putFile, type UploadDeps } from './http/put-file.ts'
+import { restoreFile } from './http/restore-file.ts'
 
-export interface FilesPluginDeps extends GetFileDeps, UploadDeps, SyncDeps {}
+export interface FilesPluginDeps extends HistoryDeps, UploadDeps, SyncDeps {}
 
 const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE']
 
@@ -39,30 +41,43 @@ function registerRoutes(app: FastifyInstance, url: string, deps: FilesPluginDeps
     url,
     handler: (request, reply) => {
       const target = parseFileTarget(targetOf(request))
-      const { path, isDirectory } = target
-      return path === '' || isDirectory
-        ? getListing(deps.store, target, request, reply)
-        : getFile(deps, path, request, reply)
+      const { path, isDirectory, query } = target
+      if (path === '' || isDirectory) {
+        return parseSwitch(query, 'deleted')
+          ? getDeleted(deps, target, request, reply)
+          : getListing(deps.store, target, request, reply)
+      }
+      if (parseSwitch(query, 'versions')) return getVersions(deps, path, request, reply)
+      const version = query.get('version')
+      return version === null
+        ? getFile(deps, path, request, reply)
+        : getVersion(deps, path, version, request, reply)
     },
   })
   app.put(url, (request, reply) => {
     const path = parseFileName(targetOf(request))
+    refuseOnWrite(request, 'restore')
     if (request.isMultipart()) throw formOnFile()
     return putFile(deps, path, request, reply)
   })
   app.post(url, (request, reply) => {
-    const { path, isDirectory } = parseFileTarget(targetOf(request))
+    const { path, isDirectory, query } = parseFileTarget(targetOf(request))
+    refuseOnWrite(request)
+    const version = query.get('restore')
     if (path === '' || isDirectory) {
-      if (!request.isMultipart()) throw rawOnDirectory()
+      if (version !== null || !request.isMultipart()) throw rawOnDirectory()
       return postFiles(deps, path, request, reply)
     }
     if (path === SYNC_PATH) return postSync(deps, request, reply)
     if (request.isMultipart()) throw formOnFile()
-    return putFile(deps, path, request, reply)
+    return version === null
+      ? putFile(deps, path, request, reply)
+      : restoreFile(deps, path, version, request, reply)
   })
   app.delete(url, (request, reply) => {
     const target = parseFileTarget(targetOf(request))
     const { path, isDirectory } = target
+    refuseOnWrite(request, 'restore')
     return path === '' || isDirectory
       ? deleteDirectory(deps, target, request, reply)
       : deleteOne(deps, path, request, reply)
@@ -85,6 +100,14 @@ function registerRoutes(app: FastifyInstance, url: string, deps: FilesPluginDeps
 
 function targetOf({ raw }: FastifyRequest): string {
   return raw.url ?? '/'
+}
+
+/** What was meant for a version must not be done to the present content. */
+function refuseOnWrite(request: FastifyRequest, ...others: readonly string[]): void {
+  const { query } = parseFileTarget(targetOf(request))
+  const name = ['version', 'versions', 'deleted', ...others].find((one) => query.has(one))
+  if (name === undefined) return
+  throw new BrokerError('REQUEST_INVALID', `${request.method} does not know ?${name}`)
 }
 
 function formOnFile(): BrokerError {

@@ -165,6 +165,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     filesPlugin(scope, {
       ...uploads,
       barrier: () => barrier.pass(),
+      history: files.store.history,
       acceleratedBy: ({ raw }) => (trust.isFromProxy(raw) ? SERVE_LOCATION : undefined),
     }),
   )

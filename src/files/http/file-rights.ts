@@ -12,7 +12,7 @@ import { type Conditions, requireConditions } from './conditions.ts'
  */
 export function requireRight(
   principal: Principal,
-  action: 'read' | 'delete',
+  action: 'list' | 'read' | 'delete',
   path: FilePath,
 ): void {
   const { rights } = principal

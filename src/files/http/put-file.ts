@@ -44,13 +44,17 @@ export async function putFile(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   await requireUpload(deps, path, request.principal, request.headers)
-  const stored = await storeBody(deps, path, request, reply)
+  return answerStored(await storeBody(deps, path, request, reply), reply)
+}
+
+/** 201 with the address of a file that is new, 200 of one that was there. */
+export function answerStored(stored: CommittedFile, reply: FastifyReply): FastifyReply {
   reply
     .code(stored.created ? 201 : 200)
     .header('etag', stored.etag)
     .header('repr-digest', formatReprDigest(stored.sha256))
     .header('last-modified', formatHttpDate(stored.modifiedMs))
-  if (stored.created) reply.header('location', `/files/${encodePath(path)}`)
+  if (stored.created) reply.header('location', `/files/${encodePath(stored.path)}`)
   if (stored.position !== undefined) reply.header('broker-position', stored.position)
   return reply.send(uploadAnswer(stored))
 }
