@@ -92,7 +92,12 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   const { version } = JSON.parse(
     await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
   ) as { readonly version: string }
-  const metrics = new Metrics({ version, log: eventLog, connectionCount: () => connections.size })
+  const metrics = new Metrics({
+    version,
+    log: eventLog,
+    connectionCount: () => connections.size,
+    versionUsage: () => files.versionUsage(),
+  })
 
   const trust = new ProxyTrust({
     proxy: settings.proxy,

@@ -5,6 +5,7 @@ export interface MetricsDeps {
   readonly version: string
   readonly log: EventLog
   connectionCount(): number
+  versionUsage(): Promise<{ readonly count: number; readonly bytes: number }>
 }
 
 /** What `/metrics` shows. Names follow the conventions of Prometheus: base units, `_total` for counters. */
@@ -12,7 +13,7 @@ export class Metrics {
   readonly #registry = new Registry()
   readonly #requests: Histogram<'method' | 'code'>
 
-  constructor({ version, log, connectionCount }: MetricsDeps) {
+  constructor({ version, log, connectionCount, versionUsage }: MetricsDeps) {
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
     this.#requests = new Histogram({
@@ -48,6 +49,22 @@ export class Metrics {
       registers,
       collect() {
         this.set(connectionCount())
+      },
+    })
+    new Gauge({
+      name: 'databroker_file_versions',
+      help: 'Former contents of files that are kept.',
+      registers,
+      async collect() {
+        this.set((await versionUsage()).count)
+      },
+    })
+    new Gauge({
+      name: 'databroker_file_versions_bytes',
+      help: 'Bytes of them.',
+      registers,
+      async collect() {
+        this.set((await versionUsage()).bytes)
       },
     })
   }

@@ -4,6 +4,9 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Database, Statement } from '../database/database.ts'
 import type { ContentValidator } from '../files/content-validator.ts'
 import type { FilePolicy } from '../files/file-policy.ts'
+import { Housekeeping } from '../files/history/housekeeping.ts'
+import { Retention } from '../files/history/retention.ts'
+import type { VersionUsage } from '../files/history/version-records.ts'
 import type { TellChanges } from '../files/index/file-index.ts'
 import { SqliteFileIndex } from '../files/index/sqlite-file-index.ts'
 import { PathLocks } from '../files/path-locks.ts'
@@ -42,6 +45,8 @@ export interface OpenFiles extends AsyncDisposable {
   watchStatus(): WatchStatus
   /** Reads the schemas of the file policy again; with a bad one all remain as they are. */
   reload(): Promise<void>
+  /** The space of former contents that are kept. */
+  versionUsage(): Promise<VersionUsage>
 }
 
 /** The users file is small and written at once: it need not be quiet for long. */
@@ -118,6 +123,22 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
   // Nothing is told of a volume that is offline; it is looked for meanwhile.
   const isOnline = await files.isOnline()
   const started = Promise.all([isOnline ? watching : undefined, usersWatch.start()]).then(() => {})
+  const retention = new Retention({
+    store,
+    index,
+    policy,
+    mayDelete: (path) => volumes.of(path)?.only === undefined,
+  })
+  const housekeeping = new Housekeeping({
+    chores: [
+      { event: 'files.retained', run: (signal) => retention.sweep(signal) },
+      { event: 'files.versions', run: (signal) => store.history.sweep(signal) },
+    ],
+    log,
+  })
+  cleanup.use(housekeeping)
+  // Only when the index is true to the disk: what was edited meanwhile is not old.
+  started.then(() => housekeeping.start()).catch(() => undefined)
   const owned = cleanup.move()
   return {
     store,
@@ -131,6 +152,7 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
       const fields = { event: 'files.schemas.refused', errors: schemas.error }
       log.error(fields, 'schemas refused; the former ones are in force')
     },
+    versionUsage: () => index.versions.usage(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

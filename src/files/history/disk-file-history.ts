@@ -90,15 +90,17 @@ export class DiskFileHistory implements FileHistory {
   }
 
   /** Removes the versions whose time is over. @returns how many */
-  async sweep(): Promise<number> {
+  async sweep(signal?: AbortSignal): Promise<number> {
     const { policy, commit, volumes, now } = this.#deps
     let removed = 0
     for await (const versions of this.#byPath('', '')) {
-      const [path] = versions.map((version) => version.path)
-      const volume = path && volumes.of(path)
-      if (volume === undefined || expiredVersions(policy, versions, now()).length === 0) continue
-      await commit.locks.hold(path ?? '', async () => {
-        const present = await commit.index.versions.of(path as FilePath)
+      if (signal?.aborted) break
+      const [due] = expiredVersions(policy, versions, now())
+      const volume = due && volumes.of(due.path)
+      if (due === undefined || volume === undefined) continue
+      const { path } = due
+      await commit.locks.hold(path, async () => {
+        const present = await commit.index.versions.of(path)
         const drop = expiredVersions(policy, present, now()).map(({ id }) => id)
         await commit.index.apply({ drop, changes: [] })
         for (const id of drop) await discardVersion(volume, id)

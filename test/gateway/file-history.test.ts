@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { mkdir, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { FilePolicyText } from '../support/file-policy.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+
+interface Page {
+  readonly position: string
+  readonly events: readonly { readonly type: string; readonly subject: string }[]
+}
+
+/** Types and paths of file events, when there are as many. */
+async function fileEvents(broker: TestGateway, count: number): Promise<string[]> {
+  const told: string[] = []
+  for (let since = 'earliest'; told.length < count; ) {
+    const target = `/events/files/**?since=${encodeURIComponent(since)}&wait=10`
+    const page = (await (await broker.request(target, { as: 'admin' })).json()) as Page
+    told.push(...page.events.map(({ type, subject }) => `${type} ${subject}`))
+    since = page.position
+  }
+  return told
+}
+
+function put(broker: TestGateway, path: string, body: string): Promise<Response> {
+  return broker.request(`/files/${path}`, { method: 'PUT', body, as: 'admin' })
+}
+
+interface Version {
+  readonly version: string
+  readonly size: number
+}
+
+async function versionsOf(broker: TestGateway, path: string): Promise<readonly Version[]> {
+  const response = await broker.request(`/files/${path}?versions`, { as: 'admin' })
+  assert.equal(response.status, 200)
+  const { versions } = (await response.json()) as { readonly versions: readonly Version[] }
+  return versions
+}
+
+test('versions outlive a restart, and none of them is told by the watcher', async () => {
+  await using policy = await FilePolicyText.write({ paths: '**', versions: { keep: 2 } })
+  const first = await startGateway({ filePolicy: policy.file, settle: '10ms' })
+  for (const content of ['1', '2', '3', '4']) await put(first, 'x', content)
+  await first.request('/files/x', { method: 'DELETE', as: 'admin' })
+  await using broker = await first.restart()
+  const versions = await versionsOf(broker, 'x')
+  assert.equal(versions.length, 2)
+  const restore = `/files/x?restore=${versions[0]?.version}`
+  const restored = await broker.request(restore, { method: 'POST', as: 'admin' })
+  assert.equal(restored.status, 201)
+  // Told by the watcher, behind whatever else it had to tell.
+  await writeFile(join(broker.directory, 'data/files/last'), 'by hand')
+  assert.deepEqual(await fileEvents(broker, 7), [
+    'FILE CREATED x',
+    'FILE UPDATED x',
+    'FILE UPDATED x',
+    'FILE UPDATED x',
+    'FILE DELETED x',
+    'FILE CREATED x',
+    'FILE CREATED last',
+  ])
+  const metrics = await (await broker.request('/metrics', { as: 'admin' })).text()
+  assert.match(metrics, /^databroker_file_versions 1$/m)
+  assert.match(metrics, /^databroker_file_versions_bytes 1$/m)
+})
+
+test('an edit on disk is kept by the upload that replaces it', async () => {
+  await using policy = await FilePolicyText.write({ paths: '**', versions: {} })
+  await using broker = await startGateway({ filePolicy: policy.file, settle: '1m' })
+  await put(broker, 'x', 'one')
+  await writeFile(join(broker.directory, 'data/files/x'), 'edited in place')
+  await put(broker, 'x', 'two')
+  const versions = await versionsOf(broker, 'x')
+  assert.deepEqual(
+    versions.map(({ size }) => size),
+    ['edited in place'.length],
+  )
+})
+
+test('files whose time is over are deleted at the start, the users file never', async () => {
+  await using policy = await FilePolicyText.write({ paths: '**', retain: '1h', undelete: '1h' })
+  const first = await startGateway({ filePolicy: policy.file })
+  await put(first, 'new', 'new')
+  const files = join(first.directory, 'data/files')
+  await mkdir(join(files, 'logs'))
+  await writeFile(join(files, 'logs/old'), 'old')
+  const longAgo = new Date(Date.now() - 7_200_000)
+  await utimes(join(files, 'logs/old'), longAgo, longAgo)
+  await utimes(join(first.directory, 'config/broker_users.xml'), longAgo, longAgo)
+  await using broker = await first.restart()
+  assert.deepEqual((await fileEvents(broker, 3)).slice(1), [
+    'FILE CREATED logs/old',
+    'FILE DELETED logs/old',
+  ])
+  const deleted = await broker.request('/files/?deleted', { as: 'admin' })
+  const { entries } = (await deleted.json()) as { entries: readonly { readonly name: string }[] }
+  assert.deepEqual(
+    entries.map(({ name }) => name),
+    ['logs/old'],
+  )
+  const users = await broker.request('/files/config/broker_users.xml', { as: 'admin' })
+  assert.equal(users.status, 200)
+})
+
+test('a policy that keeps less takes what is too much at the start', async () => {
+  await using policy = await FilePolicyText.write({ paths: '**', versions: {} })
+  const first = await startGateway({ filePolicy: policy.file })
+  for (const content of ['1', '2', '3']) await put(first, 'x', content)
+  await policy.rewrite({ paths: '**', retain: '3650d' })
+  const second = await first.restart()
+  assert.equal((await versionsOf(second, 'x')).length, 2)
+  await policy.rewrite({ paths: '**', versions: { keep: 1 } })
+  await using third = await second.restart()
+  assert.equal((await versionsOf(third, 'x')).length, 1)
+})
