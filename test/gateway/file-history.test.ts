@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdir, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { VersionList } from '../../src/files/http/versions.ts'
+import { BrokerBehindNginx } from '../support/broker-process.ts'
 import { FilePolicyText } from '../support/file-policy.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { NGINX_MISSING } from '../support/nginx.ts'
 
 interface Page {
   readonly position: string
@@ -26,15 +29,10 @@ function put(broker: TestGateway, path: string, body: string): Promise<Response>
   return broker.request(`/files/${path}`, { method: 'PUT', body, as: 'admin' })
 }
 
-interface Version {
-  readonly version: string
-  readonly size: number
-}
-
-async function versionsOf(broker: TestGateway, path: string): Promise<readonly Version[]> {
+async function versionsOf(broker: TestGateway, path: string): Promise<VersionList['versions']> {
   const response = await broker.request(`/files/${path}?versions`, { as: 'admin' })
   assert.equal(response.status, 200)
-  const { versions } = (await response.json()) as { readonly versions: readonly Version[] }
+  const { versions } = (await response.json()) as VersionList
   return versions
 }
 
@@ -113,4 +111,32 @@ test('a policy that keeps less takes what is too much at the start', async () =>
   await policy.rewrite({ paths: '**', versions: { keep: 1 } })
   await using third = await second.restart()
   assert.equal((await versionsOf(third, 'x')).length, 1)
+})
+
+test('a front sends versions and their ranges itself', { skip: NGINX_MISSING }, async () => {
+  await using policy = await FilePolicyText.write({ paths: '**', versions: {}, undelete: '1h' })
+  await using front = await BrokerBehindNginx.start(`--file-policy=${policy.file}`)
+  const token = await front.broker.adminToken()
+  const ask = (method: string, target: string, init: RequestInit = {}) => {
+    const headers = { ...init.headers, authorization: `Bearer ${token}` }
+    return fetch(`${front.url}/files/${target}`, { ...init, method, headers })
+  }
+  const content = 'abcdefghij'.repeat(30_000)
+  await ask('PUT', 'x.txt', { body: content })
+  await ask('PUT', 'x.txt', { body: 'new' })
+  const listed = (await (await ask('GET', 'x.txt?versions')).json()) as VersionList
+  const target = `x.txt?version=${listed.versions[0]?.version}`
+  const got = await ask('GET', target)
+  assert.equal(await got.text(), content)
+  assert.equal(got.headers.get('etag'), listed.versions[0]?.etag)
+  assert.match(String(got.headers.get('repr-digest')), /^sha-256=/)
+  const range = await ask('GET', target, { headers: { range: 'bytes=299995-' } })
+  assert.deepEqual([range.status, await range.text()], [206, 'fghij'])
+  const state = join(front.broker.directory, 'data/state/volumes/default')
+  assert.equal((await readdir(join(state, 'serve'))).length, 1)
+  // The link by which it was sent is a name of the restored file for a while, and it is served all the same.
+  const restored = await ask('POST', `x.txt?restore=${listed.versions[0]?.version}`)
+  assert.equal(restored.status, 200, await restored.text())
+  assert.equal(await (await ask('GET', 'x.txt')).text(), content)
+  assert.equal((await ask('GET', target)).status, 404)
 })
