@@ -36,6 +36,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'delete a file, or a directory',
     load: async () => (await import('./commands/rm.ts')).rm,
   },
+  'files expiring': {
+    summary: 'tell what a policy would delete by age',
+    load: async () => (await import('./commands/files-expiring.ts')).filesExpiring,
+  },
   'token create': {
     summary: 'make a token for a user',
     load: async () => (await import('./commands/token-create.ts')).tokenCreate,

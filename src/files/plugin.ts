@@ -68,7 +68,7 @@ function registerRoutes(app: FastifyInstance, url: string, deps: FilesPluginDeps
       if (version !== null || !request.isMultipart()) throw rawOnDirectory()
       return postFiles(deps, path, request, reply)
     }
-    if (path === SYNC_PATH) return postSync(deps, request, reply)
+    if (path === SYNC_PATH && version === null) return postSync(deps, request, reply)
     if (request.isMultipart()) throw formOnFile()
     return version === null
       ? putFile(deps, path, request, reply)

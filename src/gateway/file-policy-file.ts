@@ -56,7 +56,9 @@ type RuleText = Static<typeof RuleSchema>
 const COMMAND_MS = 10_000
 
 /** @throws {UsageError} with every fault of the file */
-export async function readFilePolicy({ filePolicy }: Settings): Promise<FilePolicy> {
+export async function readFilePolicy({
+  filePolicy,
+}: Pick<Settings, 'filePolicy'>): Promise<FilePolicy> {
   if (filePolicy === undefined) return new FilePolicy(DEFAULT_LIMITS, [])
   const policy = parseFilePolicy(filePolicy, await readFile(filePolicy, 'utf8'))
   if (!policy.ok) throw new UsageError(policy.error)

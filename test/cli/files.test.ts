@@ -238,3 +238,34 @@ test('a token that fits no header is refused without being shown', async () => {
   assert.equal(code, 3)
   assert.doesNotMatch(stderr, /secret/)
 })
+
+test('files expiring tells what a policy would delete, and how much', async () => {
+  await using place = await setUp()
+  const policy = { rules: [{ paths: 'logs/**', retain: '1h' }] }
+  await writeFile(join(place.cwd, 'policy.json'), JSON.stringify(policy))
+  const ago = (ms: number) => new Date(Date.now() - ms).toISOString()
+  const entry = (name: string, ms: number) => ({
+    name,
+    type: 'file',
+    size: 10,
+    modified: ago(ms),
+    etag: null,
+  })
+  const entries = [entry('logs/new', 0), entry('logs/old', 7_200_000), entry('x', 7_200_000)]
+  const listing = { path: '', entries, next: null }
+  for (let i = 0; i < 2; i += 1) place.broker.answerWith({ json: listing })
+  const old = await place.run('files', 'expiring', '--file-policy', 'policy.json')
+  assert.equal(old.code, 0, old.stderr)
+  assert.match(old.stdout, /^ +10 {2}\S+Z {2}logs\/old\n$/)
+  assert.match(old.stderr, /1 files would go, and free 10 bytes/)
+  assert.equal(place.broker.requests[0]?.url, '/files/?recursive')
+  const within = ['--within', '1h', '--json', '--file-policy', 'policy.json']
+  const soon = await place.run('files', 'expiring', ...within)
+  const paths = soon.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).path)
+  assert.deepEqual(paths, ['logs/new', 'logs/old'])
+  const without = await place.run('files', 'expiring')
+  assert.equal(without.code, 2)
+})

@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { asyncApiDocument } from '../../src/gateway/description/asyncapi-document.ts'
 import { OPENAPI_PATHS, openApiDocument } from '../../src/gateway/description/openapi-document.ts'
+import { FilePolicyText } from '../support/file-policy.ts'
 import { startGateway, type TestGateway, type TestUser } from '../support/gateway.ts'
 import { type Message, TestSocket } from '../support/test-socket.ts'
 import { faultsBy, isObject, resolve } from './description-fixture.ts'
@@ -132,6 +133,23 @@ describe('the description of a running broker', () => {
     assert.equal(resolve(page.body, '#/next'), 'a.txt')
     await check('listRoot', '/files/?recursive')
     await check('syncFiles', '/files/sync', { method: 'POST' })
+  })
+
+  it('is right about versions and deleted files', async () => {
+    await using policy = await FilePolicyText.write({ paths: '**', versions: {} })
+    await using keeping = await startGateway({ filePolicy: policy.file })
+    const ask = async (target: string, options: RequestInit = {}) =>
+      (await keeping.request(target, { as: 'admin', ...options })).text()
+    for (const body of ['a', 'b']) await ask('/files/d/x', { method: 'PUT', body })
+    await ask('/files/d/x', { method: 'DELETE' })
+    const versions: unknown = JSON.parse(await ask('/files/d/x?versions'))
+    const list = { $ref: '#/components/schemas/VersionList' }
+    assert.equal(faultsBy(OPENAPI, list, versions), '')
+    assert.ok(isObject(resolve(versions, '#/versions/1')))
+    const deleted: unknown = JSON.parse(await ask('/files/d/?deleted'))
+    const listing = { $ref: '#/components/schemas/DeletedListing' }
+    assert.equal(faultsBy(OPENAPI, listing, deleted), '')
+    assert.ok(isObject(resolve(deleted, '#/entries/0')))
   })
 
   it('is right about identity', async () => {

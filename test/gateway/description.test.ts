@@ -10,6 +10,7 @@ import type { FileChange } from '../../src/files/file-change.ts'
 import type { Listing } from '../../src/files/http/listing.ts'
 import type { SyncAnswer } from '../../src/files/http/post-sync.ts'
 import type { UploadAnswer } from '../../src/files/http/put-file.ts'
+import type { DeletedEntry, VersionEntry } from '../../src/files/http/versions.ts'
 import type * as answers from '../../src/gateway/description/answer-schemas.ts'
 import { asyncApiDocument } from '../../src/gateway/description/asyncapi-document.ts'
 import type * as events from '../../src/gateway/description/event-schemas.ts'
@@ -30,6 +31,8 @@ export type AnswersAsDescribed = [
   Described<UploadAnswer, Static<typeof answers.UploadAnswer>>,
   Described<SyncAnswer, Static<typeof answers.SyncAnswer>>,
   Described<Listing['entries'][number], Static<typeof answers.ListingEntry>>,
+  Described<VersionEntry, Static<typeof answers.VersionEntry>>,
+  Described<DeletedEntry, Static<typeof answers.DeletedEntry>>,
 ]
 
 function operationsOf(document: typeof OPENAPI) {

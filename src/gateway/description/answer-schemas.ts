@@ -81,6 +81,41 @@ export const Listing = Type.Object({
   }),
 })
 
+/** `VersionEntry` of `src/files/http/versions.ts`. */
+const VERSION = {
+  version: Type.String({ description: 'For `version` and `restore`.' }),
+  etag: schemaRef('EntityTag'),
+  size: Type.Integer({ minimum: 0 }),
+  modified: Type.String({ format: 'date-time', description: 'When the content was written.' }),
+  replaced: Type.String({
+    format: 'date-time',
+    description: 'When it ceased to be the present content.',
+  }),
+  deleted: Type.Boolean({ description: 'By a delete, not by another content.' }),
+}
+
+export const VersionEntry = Type.Object(VERSION)
+
+export const VersionList = Type.Object({
+  path: schemaRef('FilePath'),
+  versions: Type.Array(schemaRef('VersionEntry'), { description: 'Newest first.' }),
+})
+
+export const DeletedEntry = Type.Object({
+  name: Type.String({ description: 'Below the directory, with slashes.' }),
+  ...VERSION,
+})
+
+export const DeletedListing = Type.Object({
+  path: Type.String({ description: 'The directory, without slashes around it; empty: the root.' }),
+  entries: Type.Array(schemaRef('DeletedEntry'), {
+    description: 'Of each path the newest version, sorted by name.',
+  }),
+  next: Type.Union([Type.String(), Type.Null()], {
+    description: '`cursor` of the next page; null on the last one.',
+  }),
+})
+
 export const Home = Type.Object(
   { name: Type.Literal('data-broker'), version: Type.String() },
   { additionalProperties: Type.String(), description: 'And where everything is, by name.' },

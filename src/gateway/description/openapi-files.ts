@@ -11,6 +11,8 @@ import {
   type Parameter,
   READ_PARAMETERS,
   RECURSIVE,
+  RESTORE,
+  VERSION_PARAMETERS,
   WRITE_PARAMETERS,
 } from './openapi-parameters.ts'
 import { schemaRef } from './schema-ref.ts'
@@ -59,7 +61,7 @@ export const FILES_PATHS: Readonly<Record<string, PathItem>> = {
     get: readFile('getFile', 'Download a file', true),
     head: readFile('headFile', 'Ask about a file', false),
     put: upload('putFile', 'Store a file'),
-    post: upload('postFile', 'Store a file, as PUT does'),
+    post: upload('postFile', 'Store a file, as PUT does, or restore one', [RESTORE], ['NOT_FOUND']),
     delete: operation({
       operationId: 'deleteFile',
       tag: 'files',
@@ -97,10 +99,11 @@ function readFile(operationId: string, summary: string, isGet: boolean): Operati
     operationId,
     tag: 'files',
     summary,
-    parameters: [PATH, ...READ_PARAMETERS],
+    parameters: [PATH, ...VERSION_PARAMETERS, ...READ_PARAMETERS],
     answers: {
       200: {
-        description: 'The content, of the type that its name tells.',
+        description:
+          'The content, of the type that its name tells; with `versions` a `VersionList` as JSON.',
         headers: [...VALIDATORS, 'Accept-Ranges'],
         ...body,
       },
@@ -119,7 +122,12 @@ function readFile(operationId: string, summary: string, isGet: boolean): Operati
   })
 }
 
-function upload(operationId: string, summary: string): Operation {
+function upload(
+  operationId: string,
+  summary: string,
+  parameters: readonly Parameter[] = [],
+  problems: readonly ProblemCode[] = [],
+): Operation {
   const content = { 'application/json': schemaRef('UploadAnswer') }
   const headers: readonly HeaderName[] = [...VALIDATORS, 'Broker-Position']
   return operation({
@@ -128,13 +136,13 @@ function upload(operationId: string, summary: string): Operation {
     summary,
     description:
       'What is answered is on the disk, power loss included. A failed upload leaves nothing. The same content again tells no event and needs only the right to create.',
-    parameters: [PATH, ...WRITE_PARAMETERS, ...DIGEST_PARAMETERS],
+    parameters: [PATH, ...parameters, ...WRITE_PARAMETERS, ...DIGEST_PARAMETERS],
     body: CONTENT,
     answers: {
       200: { description: 'Replaced, or the same content again.', content, headers },
       201: { description: 'New.', content, headers: [...headers, 'Location'] },
     },
-    problems: [...UPLOAD_PROBLEMS, 'DIGEST_MISMATCH'],
+    problems: [...UPLOAD_PROBLEMS, 'DIGEST_MISMATCH', ...problems],
   })
 }
 
@@ -163,7 +171,7 @@ function list(
   isGet: boolean,
 ): Operation {
   const content = {
-    'application/json': schemaRef('Listing'),
+    'application/json': Type.Union([schemaRef('Listing'), schemaRef('DeletedListing')]),
     'text/html': Type.String(),
     'application/x-ndjson': Type.String({ description: 'One `ListingEntry` a line.' }),
     'application/x-tar': Type.String({

@@ -119,9 +119,27 @@ export const DELETE_PARAMETERS: readonly Parameter[] = [
 
 export const RECURSIVE = query('recursive', flag, 'Everything below; needed to delete.')
 
+export const VERSION_PARAMETERS: readonly Parameter[] = [
+  query('versions', flag, 'The list of former contents, as JSON; needs the right to list.'),
+  query('version', Type.String(), 'A former content instead of the present one.'),
+]
+
+export const RESTORE = query(
+  'restore',
+  Type.String(),
+  'Without a body: makes this former content the present one.',
+)
+
+const DELETED = query(
+  'deleted',
+  flag,
+  'Former contents of files at any depth that are there no more: a `DeletedListing`, as JSON.',
+)
+
 export const LISTING_PARAMETERS: readonly Parameter[] = [
   RECURSIVE,
   query('limit', Type.Integer({ minimum: 1, maximum: MAX_LIMIT }), 'Entries of a page.'),
   query('cursor', Type.String(), '`next` of the page before.'),
   query('format', Type.Enum(['tar']), 'As `Accept: application/x-tar`, where that cannot be said.'),
+  DELETED,
 ]
