@@ -63,17 +63,25 @@ test('versions outlive a restart, and none of them is told by the watcher', asyn
   assert.match(metrics, /^databroker_file_versions_bytes 1$/m)
 })
 
-test('an edit on disk is kept by the upload that replaces it', async () => {
+test('an edit on disk is kept by the upload that replaces it, and restored as of now', async () => {
   await using policy = await FilePolicyText.write({ paths: '**', versions: {} })
   await using broker = await startGateway({ filePolicy: policy.file, settle: '1m' })
   await put(broker, 'x', 'one')
-  await writeFile(join(broker.directory, 'data/files/x'), 'edited in place')
+  const file = join(broker.directory, 'data/files/x')
+  await writeFile(file, 'edited in place')
+  await utimes(file, 1_000_000_000, 1_000_000_000)
   await put(broker, 'x', 'two')
   const versions = await versionsOf(broker, 'x')
   assert.deepEqual(
     versions.map(({ size }) => size),
     ['edited in place'.length],
   )
+  assert.equal(versions[0]?.modified, '2001-09-09T01:46:40.000Z')
+  const restore = `/files/x?restore=${versions[0]?.version}`
+  const restored = await broker.request(restore, { method: 'POST', as: 'admin' })
+  // A cache that asks by date would otherwise keep what it has.
+  const modified = Date.parse(String(restored.headers.get('last-modified')))
+  assert.ok(modified > Date.now() - 3_600_000)
 })
 
 test('files whose time is over are deleted at the start, the users file never', async () => {
