@@ -57,8 +57,8 @@ export class Retention {
   async *#due(entries: AsyncIterable<IndexEntry>): AsyncGenerator<IndexEntry> {
     const { policy, mayDelete, now = Date.now } = this.#deps
     for await (const entry of entries) {
-      const expiresMs = expiryOf(policy, entry.path, writtenMs(entry))
-      if (expiresMs !== undefined && expiresMs <= now() && mayDelete(entry.path)) yield entry
+      const retainMs = policy.of('retainMs', entry.path) ?? Number.POSITIVE_INFINITY
+      if (writtenMs(entry) + retainMs <= now() && mayDelete(entry.path)) yield entry
     }
   }
 
@@ -74,16 +74,6 @@ export class Retention {
       throw error
     }
   }
-}
-
-/** When a file is deleted that was written at `writtenMs`; undefined when it stays. */
-export function expiryOf(
-  policy: FilePolicy,
-  path: FilePath,
-  writtenMs: number,
-): number | undefined {
-  const retainMs = policy.of('retainMs', path)
-  return retainMs === undefined ? undefined : writtenMs + retainMs
 }
 
 function isOffline(error: unknown): boolean {
