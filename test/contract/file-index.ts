@@ -85,7 +85,7 @@ export function fileIndexContract(name: string, open: () => Promise<IndexUnderTe
     assert.deepEqual(await versions.of(pathOf('x')), [newer, older])
     assert.deepEqual(await versions.usage(), { count: 2, bytes: 6 })
     subject.failNextTell()
-    const keep = [versionOf('3', 'x', 3)]
+    const keep = [versionOf('3', 'x', 3, { uploader: 'ann' })]
     await assert.rejects(subject.index.apply({ keep, drop: ['1'], changes: [changeOf('x')] }))
     assert.deepEqual(await versions.of(pathOf('x')), [newer, older])
     await subject.index.apply({ keep, drop: ['1'], changes: [changeOf('x')] })

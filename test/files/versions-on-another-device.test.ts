@@ -42,7 +42,7 @@ test('where the state is on another device, versions lie hidden in the volume', 
   const isVersion = (name: string) => name.startsWith('.broker-version-')
   assert.equal((await readdir(directory)).filter(isVersion).length, 2)
   assert.deepEqual(await names(store, ''), ['d'])
-  const options = { guard: allow, confirmShrink: false }
+  const options = { guard: allow, confirmShrink: false, uploader: '' }
   await store.history.restore(pathOf('d/x'), versions[1]?.id ?? '', options)
   assert.equal(await read(store, 'd/x'), 'one')
   assert.equal((await readdir(directory)).filter(isVersion).length, 1)

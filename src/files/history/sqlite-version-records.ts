@@ -8,14 +8,15 @@ import type { FileVersion, VersionRecords, VersionUsage } from './version-record
 export const VERSION_TABLE = `
   CREATE TABLE IF NOT EXISTS file_version (
     id TEXT PRIMARY KEY, path TEXT NOT NULL, fingerprint TEXT NOT NULL, size INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, replaced INTEGER NOT NULL, deleted INTEGER NOT NULL
+    sha256 TEXT NOT NULL, uploader TEXT, replaced INTEGER NOT NULL, deleted INTEGER NOT NULL
   ) STRICT`
 export const VERSION_ORDER =
   'CREATE INDEX IF NOT EXISTS file_version_path ON file_version (path, replaced DESC)'
 
 const KEEP = `
-  INSERT OR REPLACE INTO file_version (id, path, fingerprint, size, sha256, replaced, deleted)
-  VALUES (?, ?, ?, ?, ?, ?, ?)`
+  INSERT OR REPLACE INTO file_version
+    (id, path, fingerprint, size, sha256, uploader, replaced, deleted)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 const DROP = 'DELETE FROM file_version WHERE id = ?'
 const OF = 'SELECT * FROM file_version WHERE path = ? ORDER BY replaced DESC'
 const BELOW = `
@@ -34,12 +35,13 @@ export function versionStatements(
     { sql: DROP, rows: drop.map((id) => [id]) },
     {
       sql: KEEP,
-      rows: keep.map(({ id, path, fingerprint, sha256, replacedMs, deleted }) => [
+      rows: keep.map(({ id, path, fingerprint, sha256, uploader = null, replacedMs, deleted }) => [
         id,
         path,
         fingerprintText(fingerprint),
         fingerprint.size,
         sha256,
+        uploader,
         replacedMs,
         deleted ? 1 : 0,
       ]),
@@ -78,6 +80,7 @@ function versionOf(row: Row): FileVersion {
     path: row['path'] as FilePath,
     fingerprint: fingerprintFromText(String(row['fingerprint'])),
     sha256: String(row['sha256']),
+    ...(typeof row['uploader'] === 'string' && { uploader: row['uploader'] }),
     replacedMs: Number(row['replaced']),
     deleted: row['deleted'] === 1,
   }

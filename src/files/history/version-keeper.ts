@@ -181,7 +181,7 @@ interface NamedFile {
 /** @param others - the versions of the path, newest first */
 export function versionOf(
   id: string,
-  { path, sha256 }: IndexEntry,
+  entry: IndexEntry,
   fingerprint: Fingerprint,
   others: readonly FileVersion[],
   deleted: boolean,
@@ -189,7 +189,7 @@ export function versionOf(
 ): FileVersion {
   // A clock that was set back must not change the order.
   const replacedMs = Math.max(nowMs, (others[0]?.replacedMs ?? 0) + 1)
-  return { id, path, fingerprint, sha256, replacedMs, deleted }
+  return { ...entry, id, fingerprint, replacedMs, deleted }
 }
 
 /** Removes the content of a version that is recorded no more. What is left is swept at the next start. */

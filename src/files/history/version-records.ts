@@ -1,15 +1,10 @@
 import type { FilePath } from '../../protocol/file-path.ts'
-import type { Fingerprint } from '../fingerprint.ts'
+import type { IndexEntry } from '../index/file-index.ts'
 
-/** A former content of a path that is kept. */
-export interface FileVersion {
+/** A former content of a path that is kept. The `ctime` of its fingerprint means nothing. */
+export interface FileVersion extends IndexEntry {
   /** Names it in URLs, and its file among the versions of its volume. */
   readonly id: string
-  readonly path: FilePath
-  /** Of the kept file; its `ctime` means nothing. */
-  readonly fingerprint: Fingerprint
-  /** Lower-case hex. */
-  readonly sha256: string
   /** When it ceased to be the present content. Of one path no two are the same. */
   readonly replacedMs: number
   /** True when the file was deleted rather than replaced. */

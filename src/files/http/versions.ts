@@ -8,6 +8,8 @@ export interface VersionEntry {
   readonly version: string
   readonly etag: string
   readonly size: number
+  /** Who uploaded it; null for what was put on disk, or uploaded by nobody with a name. */
+  readonly by: string | null
   /** When the content was written, ISO 8601. */
   readonly modified: string
   /** When it ceased to be the present content, ISO 8601. */
@@ -37,11 +39,12 @@ export interface DeletedListing {
 }
 
 export function versionEntry(version: FileVersion): VersionEntry {
-  const { id, sha256, fingerprint, replacedMs, deleted } = version
+  const { id, sha256, fingerprint, uploader, replacedMs, deleted } = version
   return {
     version: id,
     etag: entityTagOf(sha256),
     size: fingerprint.size,
+    by: uploader || null,
     modified: isoTime(fingerprint.mtimeNs),
     replaced: new Date(replacedMs).toISOString(),
     deleted,

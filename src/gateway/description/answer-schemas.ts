@@ -86,6 +86,9 @@ const VERSION = {
   version: Type.String({ description: 'For `version` and `restore`.' }),
   etag: schemaRef('EntityTag'),
   size: Type.Integer({ minimum: 0 }),
+  by: Type.Union([Type.String(), Type.Null()], {
+    description: 'Who uploaded it; null for what was put on disk, or uploaded without a name.',
+  }),
   modified: Type.String({ format: 'date-time', description: 'When the content was written.' }),
   replaced: Type.String({
     format: 'date-time',
