@@ -63,8 +63,9 @@ export class Retention {
   }
 
   async #delete(entry: IndexEntry): Promise<boolean> {
-    const guard: DeleteGuard = ({ sha256, modifiedMs }) => {
-      const isSame = sha256 === entry.sha256 && modifiedMs === writtenMs(entry)
+    const guard: DeleteGuard = ({ sha256, modifiedMs }, isOnDisk) => {
+      // What was refused is not what the entry tells of, and may be new.
+      const isSame = isOnDisk && sha256 === entry.sha256 && modifiedMs === writtenMs(entry)
       if (!isSame) throw new BrokerError('PRECONDITION_FAILED', 'the file was changed')
     }
     try {

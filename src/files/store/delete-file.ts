@@ -25,17 +25,15 @@ export async function deleteFile(
   await using place = await volume.findPlace(path, 'write')
   const found = await statOf(place)
   if (found !== undefined && !isServable(found, deps.ownLinks)) return undefined
-  const { file, entry } = await inspect(path, place, deps)
+  const { file, entry, isTold } = await inspect(path, place, deps)
   if (place === undefined || file === undefined) return undefined
-  guard(file)
+  guard(file, isTold)
   if (volume.only !== undefined) {
     throw new BrokerError('READ_ONLY', 'this file can be replaced and not deleted')
   }
-  // A content that was never told has no digest by which it could be brought back.
-  const isKnown = entry !== undefined && file.sha256 === entry.sha256
-  await using former = isKnown
-    ? await deps.keeper.take({ id: randomUUID(), volume, place, entry })
-    : undefined
+  // A content that was never told, or was refused, is none that could be brought back.
+  await using former =
+    entry && isTold ? await deps.keeper.take({ id: randomUUID(), volume, place, entry }) : undefined
   if (former === undefined) await unlink(place.directory.at(place.name))
   former?.settle()
   const key = path.slice(0, -place.name.length)

@@ -52,8 +52,12 @@ export type WriteGuard = (
   next: Pick<StagedFile, 'path' | 'size' | 'sha256'>,
 ) => void
 
-/** Throws to refuse a delete; called with the lock of the path held. */
-export type DeleteGuard = (current: KnownFile) => void
+/**
+ * Throws to refuse a delete; called with the lock of the path held.
+ *
+ * @param isOnDisk - false when something else lies there that was refused, or not judged yet
+ */
+export type DeleteGuard = (current: KnownFile, isOnDisk: boolean) => void
 
 export interface Upload {
   readonly staged: StagedFile

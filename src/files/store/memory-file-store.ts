@@ -129,7 +129,7 @@ export class MemoryFileStore implements FileStore {
     return this.#alone(async () => {
       const [known, file] = [this.#known(path), this.#files.get(path)]
       if (known === undefined || file === undefined) return undefined
-      guard(known)
+      guard(known, true)
       const change = changeOf('FILE DELETED', path, file.bytes.length, file)
       const [position] = await this.#tell([change], [])
       this.#files.delete(path)

@@ -220,10 +220,10 @@ async function keepFormers(
     uploads.map(async (upload) => {
       const { temporary, volume, place, before } = upload
       const { id, version: successor } = temporary
-      const isKnown = before.entry !== undefined && before.file?.sha256 === before.entry.sha256
+      const { entry, isTold } = before
       const former =
-        isKnown && (await keeper.link({ id, volume, place, entry: before.entry, successor }))
-      return [upload, former ? cleanup.use(former) : undefined] as const
+        entry && isTold ? await keeper.link({ id, volume, place, entry, successor }) : undefined
+      return [upload, former && cleanup.use(former)] as const
     }),
   )
   return outcomes.map((outcome) => {
