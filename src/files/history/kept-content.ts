@@ -53,7 +53,7 @@ export class KeptContent implements ReadyContent {
     }
   }
 
-  consumed(): void {
+  keep(): void {
     // Its name became the visible one; there was no other.
   }
 

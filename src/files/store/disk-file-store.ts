@@ -1,23 +1,21 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { ContentValidator } from '../content-validator.ts'
 import { DEFAULT_LIMITS, FilePolicy } from '../file-policy.ts'
 import { DiskFileHistory } from '../history/disk-file-history.ts'
 import { VersionKeeper } from '../history/version-keeper.ts'
-import { type DigestAlgorithm, verifyDigests } from '../http/digest-fields.ts'
 import type { FileIndex, IndexEntry } from '../index/file-index.ts'
 import type { PathLocks } from '../path-locks.ts'
+import { acceptContent, algorithmsFor } from '../uploads/accept-content.ts'
 import { type CommitDeps, commitUploads } from '../uploads/commit-uploads.ts'
 import type { ContentHasher } from '../uploads/content-hasher.ts'
 import { DirectorySync } from '../uploads/directory-sync.ts'
 import { InFlightPaths } from '../uploads/in-flight-paths.ts'
-import { receiveContent } from '../uploads/receive-content.ts'
+import { type Received, receiveContent } from '../uploads/receive-content.ts'
 import { TemporaryFile } from '../uploads/temporary-file.ts'
 import { UploadLimits } from '../uploads/upload-limits.ts'
 import type { UploadShare } from '../uploads/upload-share.ts'
-import { validateContent } from '../uploads/validate-content.ts'
 import { notServed, type Volume } from '../volumes/volume.ts'
 import type { Volumes } from '../volumes/volumes.ts'
 import type { Timers } from '../watch/watch-timers.ts'
@@ -68,8 +66,6 @@ export interface DiskFileStoreOptions {
   /** For the speed of uploads. */
   readonly timers?: Timers
 }
-
-type StoredContent = Pick<StagedFile, 'size' | 'sha256'>
 
 /** A content at more paths than this is looked for at the first ones only. */
 const MAX_SOURCES = 100
@@ -161,16 +157,14 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
     content: AsyncIterable<Uint8Array>,
     options: StageOptions,
   ): Promise<StagedFile> {
-    return this.#stage(path, options, async (temporary, share) => {
-      const received = await receiveContent(this.#limits.steady(content), temporary.handle, {
+    return this.#stage(path, options, (temporary, share) =>
+      receiveContent(this.#limits.steady(content), temporary.handle, {
         hasher: this.#deps.hasher,
-        algorithms: algorithmsFor(options),
+        algorithms: algorithmsFor(options.digests),
         maxBytes: this.#maxBytes,
         take: (bytes) => share.take(bytes),
-      })
-      verifyDigests(options.digests, received.digests)
-      return { size: received.size, sha256: received.digests['sha-256'] ?? '' }
-    })
+      }),
+    )
   }
 
   async stageKnown(
@@ -188,10 +182,10 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
       const copy = async (temporary: TemporaryFile, share: UploadShare) => {
         await share.take(size)
         await copyInto(temporary, file)
-        return { size, sha256 }
+        return { size, digests: { 'sha-256': sha256 } }
       }
       try {
-        return await this.#stage(path, { ...options, size }, copy)
+        return await this.#stage(path, { ...options, digests: [], size }, copy)
       } catch (error) {
         // One that was edited while it was copied is as if it were not there.
         if (error instanceof BrokerError) throw error
@@ -254,8 +248,8 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
   /** @param fill - writes the content, and tells it */
   async #stage(
     path: FilePath,
-    options: Omit<StageOptions, 'digests'>,
-    fill: (temporary: TemporaryFile, share: UploadShare) => Promise<StoredContent>,
+    options: StageOptions,
+    fill: (temporary: TemporaryFile, share: UploadShare) => Promise<Received>,
   ): Promise<StagedFile> {
     const volume = this.#volumeOf(path)
     await using cleanup = new AsyncDisposableStack()
@@ -266,13 +260,9 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
       if (directory === undefined) throw notServed()
       const temporary = cleanup.use(await TemporaryFile.create(randomUUID(), path, directory))
       temporary.share = share
-      const stored = await fill(temporary, share)
+      const received = await fill(temporary, share)
       share.received()
-      temporary.size = stored.size
-      temporary.sha256 = stored.sha256
-      const staged = { file: temporary.file, bytes: () => readFile(temporary.file) }
-      const validators = this.#deps.validators ?? []
-      await validateContent(validators, temporary, staged, options.confirmShrink)
+      await acceptContent(temporary, received, options, this.#deps.validators ?? [])
       cleanup.move()
       return temporary
     } catch (error) {
@@ -323,9 +313,4 @@ async function copyInto(temporary: TemporaryFile, source: OpenDiskFile): Promise
   const { mode } = await temporary.handle.stat()
   await source.copyTo(temporary.file)
   await temporary.handle.chmod(mode & 0o777)
-}
-
-function algorithmsFor({ digests }: StageOptions): readonly DigestAlgorithm[] {
-  const isStated = digests.some(({ algorithm }) => algorithm === 'sha-512')
-  return isStated ? ['sha-256', 'sha-512'] : ['sha-256']
 }

@@ -251,7 +251,7 @@ async function makeVisible({ temporary, place, before, volume }: Ready): Promise
     if (volume.only !== undefined) await temporary.handle.chmod(Number(before.stats.mode & 0o777n))
     await rename(temporary.file, target)
   }
-  temporary.consumed()
+  temporary.keep()
   if (temporary.version === undefined) return
   // As new as an upload, for caches that ask by date; of a file of somebody else it cannot be changed.
   const now = new Date()

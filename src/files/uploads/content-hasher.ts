@@ -4,12 +4,15 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { DigestAlgorithm } from '../http/digest-fields.ts'
 
+/** SHA-1 only guards a part of a content on its way; it names nothing. */
+export type HashAlgorithm = DigestAlgorithm | 'sha-1'
+
 /** Lower-case hex, by algorithm. */
-export type Digests = Readonly<Partial<Record<DigestAlgorithm, string>>>
+export type Digests = Readonly<Partial<Record<HashAlgorithm, string>>>
 
 /** Work sent to a thread; see `hash-thread.ts`. */
 export type HashRequest =
-  | { readonly session: number; readonly begin: readonly DigestAlgorithm[] }
+  | { readonly session: number; readonly begin: readonly HashAlgorithm[] }
   | { readonly session: number; readonly block: ArrayBuffer; readonly length: number }
   | { readonly session: number; readonly end: true }
   | { readonly session: number; readonly discard: true }
@@ -46,7 +49,7 @@ export class ContentHasher implements AsyncDisposable {
     this.#limit = threads
   }
 
-  begin(algorithms: readonly DigestAlgorithm[]): HashSession {
+  begin(algorithms: readonly HashAlgorithm[]): HashSession {
     if (this.#closed) throw new Error('the content hasher is closed')
     const thread = this.#leastBusy()
     const session = ++this.#lastSession
@@ -139,7 +142,7 @@ export class HashSession {
 }
 
 /** Digests of a small content, on the calling thread. */
-export function digestsOf(bytes: Uint8Array, algorithms: readonly DigestAlgorithm[]): Digests {
+export function digestsOf(bytes: Uint8Array, algorithms: readonly HashAlgorithm[]): Digests {
   return Object.fromEntries(
     algorithms.map((name) => [name, createHash(name.replace('-', '')).update(bytes).digest('hex')]),
   )

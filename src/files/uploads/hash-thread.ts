@@ -1,14 +1,13 @@
 /** The thread of `content-hasher.ts`: digests of contents that arrive block by block. */
 import { createHash, type Hash } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
-import type { DigestAlgorithm } from '../http/digest-fields.ts'
-import type { HashReply, HashRequest } from './content-hasher.ts'
+import type { HashAlgorithm, HashReply, HashRequest } from './content-hasher.ts'
 
 if (parentPort === null) throw new Error('hash-thread.ts is started by content-hasher.ts')
 const port = parentPort
-const sessions = new Map<number, Map<DigestAlgorithm, Hash>>()
+const sessions = new Map<number, Map<HashAlgorithm, Hash>>()
 
-function begin(algorithms: readonly DigestAlgorithm[]): Map<DigestAlgorithm, Hash> {
+function begin(algorithms: readonly HashAlgorithm[]): Map<HashAlgorithm, Hash> {
   return new Map(algorithms.map((name) => [name, createHash(name.replace('-', ''))]))
 }
 
@@ -18,7 +17,7 @@ port.on('message', (request: HashRequest) => {
     sessions.set(session, begin(request.begin))
     return
   }
-  const hashes = sessions.get(session) ?? new Map<DigestAlgorithm, Hash>()
+  const hashes = sessions.get(session) ?? new Map<HashAlgorithm, Hash>()
   if ('block' in request) {
     const bytes = new Uint8Array(request.block, 0, request.length)
     for (const hash of hashes.values()) hash.update(bytes)

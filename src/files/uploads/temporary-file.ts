@@ -8,14 +8,15 @@ import { errorCode } from '../store/storage-fault.ts'
 import type { TemporaryDirectory } from '../volumes/volume.ts'
 import type { UploadShare } from './upload-share.ts'
 
-const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+const REOPEN = constants.O_RDWR | constants.O_NOFOLLOW
+const CREATE = REOPEN | constants.O_CREAT | constants.O_EXCL
 
 /** 0666 less the umask: a worker of nginx is another user, and must read what it is told to send. */
 const MODE = 0o666
 
 /** A content on the file system of its volume, which `commitUploads` gives its visible name. */
 export type ReadyContent = StagedFile &
-  Pick<TemporaryFile, 'id' | 'handle' | 'file' | 'share' | 'consumed'> & {
+  Pick<TemporaryFile, 'id' | 'handle' | 'file' | 'share' | 'keep'> & {
     /** The version that it is, of a content that is restored. */
     readonly version?: FileVersion
   }
@@ -30,7 +31,7 @@ export class TemporaryFile implements StagedFile {
   sha256 = ''
   /** What the upload holds of the limits until it is counted or discarded. */
   share: UploadShare | undefined
-  #isGone = false
+  #isKept = false
 
   private constructor(id: string, path: FilePath, file: string, handle: FileHandle) {
     this.id = id
@@ -49,16 +50,26 @@ export class TemporaryFile implements StagedFile {
     return new TemporaryFile(id, path, file, await open(file, CREATE, MODE))
   }
 
-  /** The name became the visible one, or was removed: there is nothing left to discard. */
-  consumed(): void {
-    this.#isGone = true
+  /** Opens one that was kept. @throws ENOENT */
+  static async reopen(
+    id: string,
+    path: FilePath,
+    { directory, prefix }: TemporaryDirectory,
+  ): Promise<TemporaryFile> {
+    const file = join(directory, prefix + id)
+    return new TemporaryFile(id, path, file, await open(file, REOPEN))
+  }
+
+  /** It is not discarded when it is disposed of: it has the visible name by then, or is gone on with later. */
+  keep(): void {
+    this.#isKept = true
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.share?.[Symbol.dispose]()
     await this.handle.close()
-    if (this.#isGone) return
-    this.#isGone = true
+    if (this.#isKept) return
+    this.#isKept = true
     try {
       await unlink(this.file)
     } catch (error) {

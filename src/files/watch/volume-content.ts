@@ -5,17 +5,13 @@ import { fingerprintOf } from '../fingerprint.ts'
 import type { AcceptedContents } from '../store/accepted-contents.ts'
 import { isMissing } from '../store/storage-fault.ts'
 import { type OwnLinks, statOf } from '../store/visible-file.ts'
-import { type ContentHasher, digestsOf } from '../uploads/content-hasher.ts'
+import type { ContentHasher } from '../uploads/content-hasher.ts'
+import { digestFile } from '../uploads/digest-file.ts'
 import type { Place, Volume } from '../volumes/volume.ts'
 import type { ContentCopy, ContentReader, FileLook, HashedContent } from './content-reader.ts'
 
 /** A pipe would block `open`, a link would lead elsewhere. */
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-
-/** Up to this many bytes a content is hashed in place: the hop to a thread costs more. */
-const SMALL_BYTES = 64 * 1024
-
-const BLOCK_BYTES = 256 * 1024
 
 /** Reads the files of a volume for the watcher. */
 export class VolumeContent implements ContentReader {
@@ -80,32 +76,8 @@ export class VolumeContent implements ContentReader {
   }
 
   async #digest(file: FileHandle, size: number): Promise<string> {
-    if (size <= SMALL_BYTES) {
-      const block = Buffer.alloc(size)
-      const { bytesRead } = await file.read(block, 0, size, 0)
-      return digestsOf(block.subarray(0, bytesRead), ['sha-256'])['sha-256'] ?? ''
-    }
-    const session = this.#hasher.begin(['sha-256'])
-    try {
-      // One block is read while the other is hashed.
-      let hashing = Promise.resolve(new ArrayBuffer(BLOCK_BYTES))
-      let free = new ArrayBuffer(BLOCK_BYTES)
-      for (let position = 0; position < size; ) {
-        const wanted = Math.min(BLOCK_BYTES, size - position)
-        const { bytesRead } = await file.read(new Uint8Array(free), 0, wanted, position)
-        if (bytesRead === 0) break
-        position += bytesRead
-        const next = await hashing
-        hashing = session.update(free, bytesRead)
-        // Looked at in the next round; until then a failure is nobody's.
-        hashing.catch(() => undefined)
-        free = next
-      }
-      await hashing
-      return (await session.digests())['sha-256'] ?? ''
-    } finally {
-      session.discard()
-    }
+    const digests = await digestFile(file, size, ['sha-256'], this.#hasher)
+    return digests['sha-256'] ?? ''
   }
 
   async #open(path: FilePath): Promise<FileHandle | undefined> {

@@ -1,0 +1,112 @@
+import type { FileHandle } from 'node:fs/promises'
+import type { HashSession } from './content-hasher.ts'
+
+/** A block is written and hashed at a time; four of them are what a large upload holds in memory. */
+const BLOCK_BYTES = 256 * 1024
+const MAX_BLOCKS = 4
+
+export interface BlockWriterOptions {
+  /** Where in the file the first byte goes. */
+  readonly first: number
+  /** Each is told every byte, in order. */
+  readonly sessions: readonly HashSession[]
+  /** Asked for room before more is written. @throws {BrokerError} `STORAGE_FULL` */
+  readonly take: (bytes: number) => Promise<void>
+}
+
+/**
+ * Fills blocks; each is written, then hashed while the next one is written. What arrives is copied once, so
+ * that blocks may be handed to a thread: nobody says whose memory a chunk of a stream is.
+ */
+export class BlockWriter {
+  readonly #file: FileHandle
+  readonly #options: BlockWriterOptions
+  readonly #inFlight: Promise<ArrayBuffer>[] = []
+  #last: Promise<void> = Promise.resolve()
+  #block = new Uint8Array(BLOCK_BYTES)
+  #filled = 0
+  #position: number
+  #written: number
+
+  constructor(file: FileHandle, options: BlockWriterOptions) {
+    this.#file = file
+    this.#options = options
+    this.#position = options.first
+    this.#written = options.first
+  }
+
+  /** Up to here the file holds what was written, whatever failed. */
+  get written(): number {
+    return this.#written
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    let rest = chunk
+    while (rest.byteLength > 0) {
+      const part = rest.subarray(0, BLOCK_BYTES - this.#filled)
+      this.#block.set(part, this.#filled)
+      this.#filled += part.byteLength
+      rest = rest.subarray(part.byteLength)
+      if (this.#filled === BLOCK_BYTES) await this.#flush()
+    }
+  }
+
+  /** Resolves when all is written and hashed. */
+  async finish(): Promise<void> {
+    if (this.#filled > 0) {
+      await this.#options.take(this.#filled)
+      this.#start()
+      this.#filled = 0
+    }
+    await Promise.all(this.#inFlight)
+  }
+
+  /** Waits until nothing touches the file any more, whatever came of it. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#inFlight)
+  }
+
+  async #flush(): Promise<void> {
+    await this.#options.take(this.#filled)
+    this.#start()
+    // Backpressure: the sender is read again when a block is free.
+    const isFull = this.#inFlight.length >= MAX_BLOCKS
+    const free = isFull ? await this.#inFlight.shift() : undefined
+    this.#block = new Uint8Array(free ?? new ArrayBuffer(BLOCK_BYTES))
+    this.#filled = 0
+  }
+
+  #start(): void {
+    const block = this.#block
+    const length = this.#filled
+    const position = this.#position
+    this.#position += length
+    const written = this.#last.then(async () => {
+      await writeAll(this.#file, block.subarray(0, length), position)
+      this.#written = position + length
+    })
+    this.#last = written
+    const hashed = written.then(() => this.#hash(block.buffer, length))
+    // Looked at later, by whoever needs the block; until then a failure is nobody's.
+    hashed.catch(() => undefined)
+    this.#inFlight.push(hashed)
+  }
+
+  async #hash(block: ArrayBuffer, length: number): Promise<ArrayBuffer> {
+    let memory = block
+    for (const session of this.#options.sessions) memory = await session.update(memory, length)
+    return memory
+  }
+}
+
+export async function writeAll(
+  file: FileHandle,
+  bytes: Uint8Array,
+  position: number,
+): Promise<void> {
+  let done = 0
+  while (done < bytes.byteLength) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.byteLength - done, position + done)
+    done += bytesWritten
+  }
+}
