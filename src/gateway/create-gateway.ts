@@ -12,6 +12,7 @@ import { Publisher } from '../events/publish/publisher.ts'
 import { ZmqService } from '../events/zmq/zmq-service.ts'
 import { uploadQuestionPlugin } from '../files/http/upload-question.ts'
 import { filesPlugin } from '../files/plugin.ts'
+import { tusPlugin } from '../files/tus/tus-plugin.ts'
 import { SyncBarrier } from '../files/watch/sync-barrier.ts'
 import { formatPosition } from '../protocol/position.ts'
 import { closerOf } from './close-server.ts'
@@ -166,6 +167,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     return formatPosition(eventLog.epoch, eventLog.head)
   })
   await app.register((scope) => uploadQuestionPlugin(scope, uploads))
+  await app.register((scope) => tusPlugin(scope, { ...uploads, uploads: files.uploads }))
   await app.register((scope) =>
     filesPlugin(scope, {
       ...uploads,

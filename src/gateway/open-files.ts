@@ -15,6 +15,8 @@ import { entriesOf } from '../files/store/serve-links.ts'
 import { ContentHasher } from '../files/uploads/content-hasher.ts'
 import { recoverUploads } from '../files/uploads/recover-uploads.ts'
 import { PolicyValidator } from '../files/validation/policy-validator.ts'
+import { ResumableUploads } from '../files/uploads/resumable-uploads.ts'
+import { UploadRecords } from '../files/uploads/upload-records.ts'
 import { Volume } from '../files/volumes/volume.ts'
 import { Volumes } from '../files/volumes/volumes.ts'
 import { keepAccepted } from '../files/watch/keep-accepted.ts'
@@ -38,6 +40,7 @@ export interface OpenFilesDeps {
 export interface OpenFiles extends AsyncDisposable {
   readonly store: DiskFileStore
   readonly policy: FilePolicy
+  readonly uploads: ResumableUploads
   /** Resolves when what changed while the broker was down is told. */
   readonly started: Promise<void>
   /** Resolves when every change made on disk before this call is told. */
@@ -61,7 +64,9 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
   const { files, users } = await openVolumes(settings)
   const volumes = new Volumes([files, users])
   const index = await SqliteFileIndex.open(database, tell)
-  const recovered = await recoverUploads(volumes, index)
+  const records = await UploadRecords.open(database)
+  const resumable = new Set((await records.all()).map(({ id }) => id))
+  const recovered = await recoverUploads(volumes, index, resumable)
   log.info({ event: 'files.recovered', ...recovered }, 'uploads recovered')
 
   const locks = new PathLocks()
@@ -79,6 +84,7 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
     { maxFileBytes: settings.maxFileBytes },
   )
   cleanup.use(store)
+  const uploads = cleanup.use(await ResumableUploads.open({ store, records, log }))
   const shared = (volume: Volume) => ({
     index,
     locks,
@@ -143,6 +149,7 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
   return {
     store,
     policy,
+    uploads,
     started,
     sync: async () => void (await Promise.all([watch.sync(), usersWatch.sync()])),
     watchStatus: () => watch.status,

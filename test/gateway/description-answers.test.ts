@@ -17,10 +17,11 @@ const ASYNCAPI = asyncApiDocument(CONTEXT)
 /** Asked by the front server, of no use to others. */
 const INTERNAL = ['GET /auth/upload']
 
-/** The root directory without its slash. */
-const ALIASES = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS'].map(
-  (method) => `${method} /files`,
-)
+/** The root directory without its slash, and uploads with one. */
+const ALIASES = [
+  ...['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS'].map((method) => `${method} /files`),
+  'POST /uploads/',
+]
 
 /** Methods below `/files` whose handler answers 405. */
 const REFUSED = METHODS.filter(
@@ -30,6 +31,7 @@ const REFUSED = METHODS.filter(
 /** The route that a path of the document is served by. */
 function routeOf(path: string): string {
   if (path.startsWith('/files/')) return '/files/*'
+  if (path === '/uploads/{id}') return '/uploads/*'
   return path === '/events/{topic}' ? '/events/*' : path.replace(/\{(\w+)\}/, ':$1')
 }
 

@@ -148,7 +148,7 @@ function requireStorable(headers: IncomingHttpHeaders): void {
 }
 
 /** Leaves the connection open when it is not read to its end, so that the refusal can be sent. */
-async function* bodyOf({ raw, body }: FastifyRequest): AsyncGenerator<Uint8Array> {
+export async function* bodyOf({ raw, body }: FastifyRequest): AsyncGenerator<Uint8Array> {
   if (body === undefined) return
   try {
     yield* raw.iterator({ destroyOnReturn: false })

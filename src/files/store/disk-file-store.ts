@@ -12,6 +12,7 @@ import { type CommitDeps, commitUploads } from '../uploads/commit-uploads.ts'
 import type { ContentHasher } from '../uploads/content-hasher.ts'
 import { DirectorySync } from '../uploads/directory-sync.ts'
 import { InFlightPaths } from '../uploads/in-flight-paths.ts'
+import { type Expected, PartialFile } from '../uploads/partial-file.ts'
 import { type Received, receiveContent } from '../uploads/receive-content.ts'
 import { TemporaryFile } from '../uploads/temporary-file.ts'
 import { UploadLimits } from '../uploads/upload-limits.ts'
@@ -192,6 +193,17 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
       }
     }
     return undefined
+  }
+
+  /**
+   * A content that arrives in parts; `commit` takes what it stages.
+   *
+   * @throws {BrokerError} `PATH_INVALID` for a name that is never served
+   */
+  partial(expected: Expected): PartialFile {
+    const volume = this.#volumeOf(expected.path)
+    const { hasher, validators = [] } = this.#deps
+    return new PartialFile(expected, { volume, hasher, validators, limits: this.#limits })
   }
 
   commit(uploads: readonly Upload[]): Promise<readonly CommittedFile[]> {

@@ -27,12 +27,19 @@ export class BlockWriter {
   #filled = 0
   #position: number
   #written: number
+  #hashed: number
 
   constructor(file: FileHandle, options: BlockWriterOptions) {
     this.#file = file
     this.#options = options
     this.#position = options.first
     this.#written = options.first
+    this.#hashed = options.first
+  }
+
+  /** Up to here every session was told what the file holds. */
+  get hashed(): number {
+    return this.#hashed
   }
 
   /** Up to here the file holds what was written, whatever failed. */
@@ -95,6 +102,7 @@ export class BlockWriter {
   async #hash(block: ArrayBuffer, length: number): Promise<ArrayBuffer> {
     let memory = block
     for (const session of this.#options.sessions) memory = await session.update(memory, length)
+    this.#hashed += length
     return memory
   }
 }

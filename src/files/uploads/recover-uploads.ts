@@ -29,13 +29,19 @@ export interface RecoveryReport {
  * files and serve-links that nobody needs.
  *
  * Volumes that are offline are left as they are.
+ *
+ * @param resumable - ids of temporary files that stay, because their content is still to come
  */
-export async function recoverUploads(volumes: Volumes, index: FileIndex): Promise<RecoveryReport> {
+export async function recoverUploads(
+  volumes: Volumes,
+  index: FileIndex,
+  resumable: ReadonlySet<string> = new Set(),
+): Promise<RecoveryReport> {
   const online = new Set<Volume>()
   for (const volume of volumes.all) if (await volume.isOnline()) online.add(volume)
   const batches = Map.groupBy(await index.openIntents(), ({ batch }) => batch)
   let [finished, discarded] = [0, 0]
-  const kept = new Set<string>()
+  const kept = new Set(resumable)
   for (const intents of batches.values()) {
     const isReachable = intents.every(({ path }) => online.has(volumes.of(path) as Volume))
     if (!isReachable) {

@@ -70,11 +70,23 @@ export class TemporaryFile implements StagedFile {
     await this.handle.close()
     if (this.#isKept) return
     this.#isKept = true
-    try {
-      await unlink(this.file)
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error
-    }
+    await removeFile(this.file)
+  }
+}
+
+/** Removes one that was kept; one that is gone is fine. */
+export function removeTemporaryFile(
+  id: string,
+  { directory, prefix }: TemporaryDirectory,
+): Promise<void> {
+  return removeFile(join(directory, prefix + id))
+}
+
+async function removeFile(file: string): Promise<void> {
+  try {
+    await unlink(file)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
   }
 }
 

@@ -5,6 +5,7 @@ import { FILES_PATHS } from './openapi-files.ts'
 import { HEADERS } from './openapi-headers.ts'
 import { IDENTITY_PATHS } from './openapi-identity.ts'
 import { type PathItem, RESPONSES, SECURITY } from './openapi-operation.ts'
+import { UPLOADS_PATHS } from './openapi-uploads.ts'
 
 export interface DescriptionContext {
   readonly version: string
@@ -39,6 +40,7 @@ const SECURITY_SCHEMES = {
 export const OPENAPI_PATHS: Readonly<Record<string, PathItem>> = {
   ...EVENTS_PATHS,
   ...FILES_PATHS,
+  ...UPLOADS_PATHS,
   ...IDENTITY_PATHS,
   ...BROKER_PATHS,
 }

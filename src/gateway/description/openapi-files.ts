@@ -30,7 +30,7 @@ const READ_PROBLEMS: readonly ProblemCode[] = [
   'UNAVAILABLE',
 ]
 
-const UPLOAD_PROBLEMS: readonly ProblemCode[] = [
+export const UPLOAD_PROBLEMS: readonly ProblemCode[] = [
   'PATH_INVALID',
   'DIGEST_INVALID',
   'BODY_INCOMPLETE',

@@ -111,6 +111,60 @@ export const DIGEST_PARAMETERS: readonly Parameter[] = [
   ),
 ]
 
+const TUS_RESUMABLE = {
+  ...header('Tus-Resumable', 'The version of tus.', Type.Enum(['1.0.0'])),
+  required: true,
+} as const
+const COUNT = Type.Integer({ minimum: 0 })
+const UPLOAD_CHECKSUM = header(
+  'Upload-Checksum',
+  '`sha1 <base64>`, `sha256` or `sha512` of the part that comes, verified.',
+)
+
+export const UPLOAD: Parameter = {
+  name: 'id',
+  in: 'path',
+  required: true,
+  description: 'The last segment of the `Location` of the upload.',
+  schema: Type.String({ format: 'uuid' }),
+  example: '0b6f1d2e-7f0e-4a55-9d3a-2f4f6f7a9c11',
+}
+
+export const CREATION_PARAMETERS: readonly Parameter[] = [
+  TUS_RESUMABLE,
+  { ...header('Upload-Length', 'Bytes of the whole.', COUNT), required: true },
+  {
+    ...header(
+      'Upload-Metadata',
+      '`path <base64>`, and optionally `sha256 <base64 of hexadecimal>`; other keys are kept.',
+    ),
+    required: true,
+  },
+  UPLOAD_CHECKSUM,
+]
+
+export const PART_PARAMETERS: readonly Parameter[] = [
+  TUS_RESUMABLE,
+  { ...header('Upload-Offset', 'Where the part goes.', COUNT), required: true },
+  UPLOAD_CHECKSUM,
+]
+
+export const UPLOAD_PARAMETERS: readonly Parameter[] = [TUS_RESUMABLE]
+
+/** Of the whole content, whatever part of it comes. */
+export const REPR_DIGEST_PARAMETERS: readonly Parameter[] = DIGEST_PARAMETERS.filter(
+  ({ name }) => name !== 'Content-Digest',
+)
+
+export const METHOD_OVERRIDE: Parameter = {
+  ...header(
+    'X-HTTP-Method-Override',
+    'For clients that cannot send this method.',
+    Type.Enum(['PATCH']),
+  ),
+  required: true,
+}
+
 export const DELETE_PARAMETERS: readonly Parameter[] = [
   IF_MATCH,
   IF_NONE_MATCH,
