@@ -143,7 +143,8 @@ ${REFUSAL_HEADERS.map((name) => `    auth_request_set ${refusalVariable(name)} $
 ${body}
 }
 
-# Resumable uploads: in parts, each of them small enough to be refused afterwards.
+# Resumable uploads. Nothing is asked first: the broker reads past a part that it refuses, so that its answer
+# is not lost.
 location /uploads {
     include broker-identity.conf;
 ${NO_UPGRADE}

@@ -71,6 +71,8 @@ function renderLocation(problem: FrontProblem, publicUrl: string): string {
       : `    add_header Retry-After ${retryAfterSeconds} always;\n`
   return `location = /-/problem/${status} {
     internal;
+    # The request that led here keeps its body, which is no longer wanted and no longer too large.
+    client_max_body_size 0;
     default_type application/problem+json;
     add_header Cache-Control no-store always;
     add_header X-Request-Id $request_id always;
