@@ -17,8 +17,9 @@ export const FAULTS: readonly Fault[] = ['reset', 'end', 'half-open', 'freeze']
 
 export interface FaultPlan {
   readonly fault: Fault
-  /** What the server may send before. */
+  /** What may pass before, from the server unless told. */
   readonly afterBytes: number
+  readonly counts?: 'server' | 'client'
   /** Every chunk is held back for a random time up to this. */
   readonly latencyMs: number
 }
@@ -86,29 +87,30 @@ export class FaultProxy implements AsyncDisposable {
     }
     client.on('close', () => plan?.fault !== 'half-open' && server.destroy())
     server.on('close', () => client.destroy())
-    client.pipe(server)
-    if (plan === undefined) server.pipe(client)
-    else void this.#forward(server, client, plan)
+    const [from, to] = plan?.counts === 'client' ? [client, server] : [server, client]
+    to.pipe(from)
+    if (plan === undefined) from.pipe(to)
+    else void this.#forward(from, to, plan, () => this.#break(server, client, plan))
   }
 
-  async #forward(server: Socket, client: Socket, plan: FaultPlan): Promise<void> {
+  async #forward(from: Socket, to: Socket, plan: FaultPlan, breaks: () => void): Promise<void> {
     let left = plan.afterBytes
     try {
-      for await (const chunk of server.iterator({ destroyOnReturn: false })) {
+      for await (const chunk of from.iterator({ destroyOnReturn: false })) {
         const part = (chunk as Buffer).subarray(0, left)
         if (plan.latencyMs > 0) await pause(randomInt(plan.latencyMs + 1))
-        if (part.length > 0 && !client.write(part)) await drained(client)
+        if (part.length > 0 && !to.write(part)) await drained(to)
         left -= part.length
         if (left === 0) break
       }
     } catch {
       // One end is gone already: there is nothing left to break.
     }
-    if (left === 0) this.#break(server, client, this.#isHealed ? 'reset' : plan.fault)
-    else client.end()
+    if (left === 0) breaks()
+    else to.end()
   }
 
-  #break(server: Socket, client: Socket, fault: Fault): void {
+  #break(server: Socket, client: Socket, plan: FaultPlan): void {
     if (client.destroyed) return
     this.#faults += 1
     const due = this.#lingering.filter(({ until }) => until <= this.#faults)
@@ -116,7 +118,7 @@ export class FaultProxy implements AsyncDisposable {
     for (const { sockets } of due) reset(sockets)
     client.unpipe(server)
     const until = this.#faults + LINGER_FAULTS
-    switch (fault) {
+    switch (this.#isHealed ? 'reset' : plan.fault) {
       case 'end':
         client.end()
         server.end()
