@@ -1,14 +1,24 @@
 import cors from '@fastify/cors'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 /** What a page of another origin may read of an answer. */
 const EXPOSED = [
   'Broker-Position',
+  'Content-Location',
   'Content-Range',
   'ETag',
   'Location',
   'Repr-Digest',
   'Retry-After',
+  'Tus-Checksum-Algorithm',
+  'Tus-Extension',
+  'Tus-Max-Size',
+  'Tus-Resumable',
+  'Tus-Version',
+  'Upload-Expires',
+  'Upload-Length',
+  'Upload-Metadata',
+  'Upload-Offset',
   'X-Request-Id',
 ]
 
@@ -21,10 +31,17 @@ export async function allowCrossOrigin(
   origins: readonly string[],
 ): Promise<void> {
   if (origins.length === 0) return
-  await app.register(cors, {
+  const options = {
     origin: [...origins],
     methods: ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH'],
     exposedHeaders: EXPOSED,
     maxAge: 600,
+  }
+  await app.register(cors, {
+    // An OPTIONS that is no preflight is for the route.
+    delegator: async ({ headers }: FastifyRequest) => ({
+      ...options,
+      preflight: headers['access-control-request-method'] !== undefined,
+    }),
   })
 }
