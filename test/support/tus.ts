@@ -4,7 +4,7 @@ import type { TestGateway, TestUser } from './gateway.ts'
 /** What every request of tus carries. */
 export const TUS = { 'tus-resumable': '1.0.0' } as const
 
-type As = { readonly as?: TestUser | 'admin' }
+type As = { readonly as?: TestUser | 'admin' | undefined }
 
 export function metadataOf(metadata: Readonly<Record<string, string>>): string {
   return Object.entries(metadata)
@@ -19,11 +19,11 @@ export function askToCreate(
   length: number,
   options: Omit<RequestInit, 'headers'> & As & { headers?: Record<string, string> } = {},
 ): Promise<Response> {
-  const { headers, ...rest } = options
+  const { headers, as, ...rest } = { as: 'admin' as const, ...options }
   return broker.request('/uploads', {
-    as: 'admin',
     method: 'POST',
     ...rest,
+    ...(as !== undefined && { as }),
     headers: {
       ...TUS,
       'upload-length': String(length),
@@ -46,10 +46,11 @@ export function send(
   url: string,
   offset: number,
   part: RequestInit['body'],
-  { as = 'admin', headers }: As & { headers?: Record<string, string> } = {},
+  options: As & { headers?: Record<string, string> } = {},
 ): Promise<Response> {
+  const { as, headers } = { as: 'admin' as const, headers: {}, ...options }
   return broker.request(url, {
-    as,
+    ...(as !== undefined && { as }),
     method: 'PATCH',
     body: part ?? null,
     duplex: 'half',
