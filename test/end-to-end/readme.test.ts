@@ -68,6 +68,15 @@ test('the tour publishes, reads back, uploads, lists and shows what the upload t
   assert.match(output, /"type":"FILE CREATED"/)
 })
 
+test('a large file is uploaded by parts', async () => {
+  const [upload] = blocksOf('bash')
+  await shell(String(upload))
+  const stored = await fetch(`${broker.url}/files/builds/app/43/README.md`, {
+    headers: { 'x-broker-token': String(env['TOKEN']) },
+  })
+  assert.equal(await stored.text(), await readFile(join(ROOT, 'README.md'), 'utf8'))
+})
+
 test('the command publishes, stores, lists, fetches and subscribes', async () => {
   const [, command] = blocksOf('sh')
   const output = await shell(String(command))
