@@ -5,6 +5,9 @@ import type { HashSession } from './content-hasher.ts'
 const BLOCK_BYTES = 256 * 1024
 const MAX_BLOCKS = 4
 
+/** So much is left for the kernel to write when it likes: the disk works while the rest arrives. */
+const SYNC_BYTES = 32 * 1024 * 1024
+
 export interface BlockWriterOptions {
   /** Where in the file the first byte goes. */
   readonly first: number
@@ -23,6 +26,9 @@ export class BlockWriter {
   readonly #options: BlockWriterOptions
   readonly #inFlight: Promise<ArrayBuffer>[] = []
   #last: Promise<void> = Promise.resolve()
+  #syncing: Promise<void> | undefined
+  /** Up to here a sync was begun. */
+  #synced: number
   #block = new Uint8Array(BLOCK_BYTES)
   #filled = 0
   #position: number
@@ -34,6 +40,7 @@ export class BlockWriter {
     this.#options = options
     this.#position = options.first
     this.#written = options.first
+    this.#synced = options.first
     this.#hashed = options.first
   }
 
@@ -66,11 +73,14 @@ export class BlockWriter {
       this.#filled = 0
     }
     await Promise.all(this.#inFlight)
+    // A failed sync is told once: the one at the end would not hear of it.
+    await this.#syncing
   }
 
   /** Waits until nothing touches the file any more, whatever came of it. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#inFlight)
+    await this.#syncing?.catch(() => undefined)
   }
 
   async #flush(): Promise<void> {
@@ -91,12 +101,22 @@ export class BlockWriter {
     const written = this.#last.then(async () => {
       await writeAll(this.#file, block.subarray(0, length), position)
       this.#written = position + length
+      this.#sync()
     })
     this.#last = written
     const hashed = written.then(() => this.#hash(block.buffer, length))
     // Looked at later, by whoever needs the block; until then a failure is nobody's.
     hashed.catch(() => undefined)
     this.#inFlight.push(hashed)
+  }
+
+  #sync(): void {
+    if (this.#syncing !== undefined || this.#written - this.#synced < SYNC_BYTES) return
+    this.#synced = this.#written
+    this.#syncing = this.#file.datasync().then(() => {
+      this.#syncing = undefined
+    })
+    this.#syncing.catch(() => undefined)
   }
 
   async #hash(block: ArrayBuffer, length: number): Promise<ArrayBuffer> {
