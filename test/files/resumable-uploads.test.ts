@@ -23,9 +23,9 @@ interface Subject extends AsyncDisposable {
   open(options?: ResumableUploadsOptions): Promise<ResumableUploads>
 }
 
-async function subject(): Promise<Subject> {
+async function subject(freeBytes = 0): Promise<Subject> {
   const cleanup = new AsyncDisposableStack()
-  const disk = cleanup.use(await openDiskStore())
+  const disk = cleanup.use(await openDiskStore({ limits: { freeBytes } }))
   const database = cleanup.use(await Database.open(':memory:'))
   const records = await UploadRecords.open(database)
   const log = pino({ level: 'silent' })
@@ -99,6 +99,14 @@ for (const [code, stays] of [
     assert.deepEqual(await under.disk.leftovers(), [])
   })
 }
+
+test('an upload that cannot fit is refused before a byte is sent', async () => {
+  await using under = await subject(1)
+  const uploads = await under.open()
+  await assert.rejects(uploads.create(recordOf('huge', 2 ** 52)), { code: 'STORAGE_FULL' })
+  assert.deepEqual(await under.disk.leftovers(), [])
+  await uploads.create(recordOf('small', 1))
+})
 
 test('one user may have so many uploads open, whatever others have', async () => {
   await using under = await subject()

@@ -72,6 +72,15 @@ test('a creation brings the first part, or all of it', async () => {
   assert.equal(await content('with/all'), '12345')
 })
 
+test('a new users file is validated before it is in force', async () => {
+  const url = await create(broker, 'config/broker_users.xml', 5)
+  const refused = await send(broker, url, 0, '<bad>')
+  assert.equal(refused.status, 422)
+  assert.equal((await problemOf(refused)).code, 'CONTENT_INVALID')
+  assert.equal((await send(broker, url, 5, '')).status, 404)
+  assert.deepEqual(await readdir(join(broker.directory, 'config')), ['broker_users.xml'])
+})
+
 test('an upload of nothing is a file at once', async () => {
   const answer = await askToCreate(broker, 'empty', 0)
   assert.equal(answer.status, 201)
@@ -84,6 +93,7 @@ test('who lost the last answer asks and is told again, and the last part may com
   const last = await send(broker, url, 0, '12345')
   const asked = await broker.request(url, { as: 'admin', method: 'HEAD', headers: TUS })
   const again = await send(broker, url, 5, '')
+  assert.equal((await send(broker, url, 5, '6')).status, 413)
   for (const answer of [asked, again]) {
     assert.equal(answer.headers.get('upload-offset'), '5')
     assert.equal(answer.headers.get('etag'), last.headers.get('etag'))
@@ -137,7 +147,8 @@ for (const [name, size] of [
     const file = await broker.request(`/files/sums/${name}`, { as: 'admin' })
     const whole = Buffer.concat([bytes, Buffer.from('!')])
     assert.equal(sha256(Buffer.from(await file.arrayBuffer())), sha256(whole))
-    assert.equal(file.headers.get('etag'), last.headers.get('etag'))
+    const digest = createHash('sha256').update(whole).digest('base64url')
+    assert.equal(last.headers.get('etag'), `"sha256-${digest}"`)
   })
 }
 

@@ -44,7 +44,7 @@ export async function patchUpload(
   const checksum = parseUploadChecksum(headers)
   await deps.uploads.hold(id, principal.user, async (upload) => {
     requireNext(upload, offset, principal)
-    if (!upload.isWhole) await receivePart(deps, upload, request, checksum)
+    await receivePart(deps, upload, request, checksum)
     await answerUpload(deps, upload, principal, reply)
   })
   return reply.code(204).send()
@@ -71,7 +71,7 @@ export function requireNext(upload: ResumableUpload, offset: number, principal: 
   requireUploadRight(principal, upload.record.path)
 }
 
-/** The body of a request is the next part. */
+/** The body of a request is the next part; of a whole upload it is empty. */
 export async function receivePart(
   { uploads }: TusDeps,
   upload: ResumableUpload,
@@ -82,6 +82,7 @@ export async function receivePart(
   if (Number(request.headers['content-length'] ?? 0) > rest) {
     throw new BrokerError('TOO_LARGE', `${rest} bytes of the upload are missing`)
   }
+  if (rest === 0) return
   const cut = () => request.raw.destroy()
   await uploads.append(upload, { content: bodyOf(request), checksum, cut })
 }

@@ -54,11 +54,13 @@ export class PartialFile {
     this.#deps = deps
   }
 
-  /** Makes the file, durably. */
+  /** Makes the file, durably. @throws {BrokerError} `STORAGE_FULL` when the content cannot fit */
   async begin(): Promise<void> {
-    const { id, path } = this.expected
+    const { id, path, length, user } = this.expected
+    const { limits, volume } = this.#deps
     try {
-      const place = await directoryOf(this.#deps.volume)
+      await limits.admit(volume, { path, uploader: user ?? '', size: length })
+      const place = await directoryOf(volume)
       await using file = await TemporaryFile.create(id, path, place)
       await using directory = await ConfinedDirectory.openRoot(place.directory)
       await directory.sync()
