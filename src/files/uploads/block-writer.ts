@@ -1,9 +1,12 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { HashSession } from './content-hasher.ts'
 
-/** A block is written and hashed at a time; four of them are what a large upload holds in memory. */
-const BLOCK_BYTES = 256 * 1024
-const MAX_BLOCKS = 4
+/**
+ * A block is written and hashed at a time; eight of them, 4 MiB, are what a large upload holds in memory at
+ * most. Half the size and half as many took a third more processor time: the socket stopped more often.
+ */
+const BLOCK_BYTES = 512 * 1024
+const MAX_BLOCKS = 8
 
 /** So much is left for the kernel to write when it likes: the disk works while the rest arrives. */
 const SYNC_BYTES = 32 * 1024 * 1024
