@@ -14,6 +14,7 @@ import { isInstalled, machineFacts, packageVersion, versionOf } from './measure/
 import { type Facts, mergePage } from './measure/page.ts'
 import { markdownSection } from './measure/report.ts'
 import { publishRate } from './publish-rate.ts'
+import { tus } from './tus.ts'
 import { uploads } from './uploads.ts'
 import { zmqPublish } from './zmq-publish.ts'
 import { zmqSubscribe } from './zmq-subscribe.ts'
@@ -30,6 +31,7 @@ const LINES: readonly Line[] = [
   idleMemory,
   downloads,
   uploads,
+  tus,
 ]
 
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))
