@@ -13,14 +13,17 @@ const EXIT_CODES: Readonly<Record<string, readonly string[]>> = {
   5: [
     'DIGEST_MISMATCH',
     'EVENT_CONFLICT',
+    'UPLOAD_OFFSET_CONFLICT',
     'PATH_CONFLICT',
     'READ_ONLY',
     'PRECONDITION_FAILED',
+    'TUS_VERSION_UNSUPPORTED',
     'PRECONDITION_REQUIRED',
   ],
   6: [
     'BODY_INCOMPLETE',
     'REQUEST_TIMEOUT',
+    'CHECKSUM_MISMATCH',
     'TOO_MANY_REQUESTS',
     'INTERNAL',
     'UNAVAILABLE',
