@@ -60,7 +60,7 @@ const WITH_CONTENT = `
   WHERE sha256 = ? AND size >= ${FINDABLE_BYTES} ORDER BY path LIMIT ?`
 const REMOVE = 'DELETE FROM file_index WHERE path = ?'
 const INTEND = `
-  INSERT INTO upload_intent (id, batch, path, dev, ino, sha256, uploader)
+  INSERT OR REPLACE INTO upload_intent (id, batch, path, dev, ino, sha256, uploader)
   VALUES (?, ?, ?, ?, ?, ?, ?)`
 const FULFIL = 'DELETE FROM upload_intent WHERE id = ?'
 const COUNT = `

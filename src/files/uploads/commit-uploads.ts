@@ -100,8 +100,8 @@ async function attempt(
   }
   const changing = ready.filter((upload) => !isSame(upload))
   const [batch = ''] = changing.map(({ temporary }) => temporary.id)
-  await Promise.all([synced, ...changing.map((upload) => intend(deps, upload, batch))])
   await Promise.all(changing.map(({ temporary }) => keepCopy(deps, temporary)))
+  await Promise.all([synced, ...changing.map((upload) => intend(deps, upload, batch))])
   const ids = changing.map(({ temporary }) => temporary.id)
   const paths = changing.map(({ temporary }) => temporary.path)
   const outcome = await deps.inFlight.during(paths, () => publish(deps, changing, ids))
