@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { appendFile, readFile, utimes } from 'node:fs/promises'
+import { appendFile, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pino } from 'pino'
@@ -13,8 +13,9 @@ import {
 import { type UploadRecord, UploadRecords } from '../../src/files/uploads/upload-records.ts'
 import { BrokerError, type ProblemCode } from '../../src/protocol/problem.ts'
 import { pathOf } from '../contract/file-index.ts'
-import { allow, chunks } from '../contract/file-store.ts'
-import { type DiskStoreUnderTest, openDiskStore } from './support-store.ts'
+import { allow, chunks, put, read } from '../contract/file-store.ts'
+import { FakeTimers } from './fake-timers.ts'
+import { type DiskStoreOptions, type DiskStoreUnderTest, openDiskStore } from './support-store.ts'
 
 interface Subject extends AsyncDisposable {
   readonly disk: DiskStoreUnderTest
@@ -23,9 +24,11 @@ interface Subject extends AsyncDisposable {
   open(options?: ResumableUploadsOptions): Promise<ResumableUploads>
 }
 
-async function subject(freeBytes = 0): Promise<Subject> {
+async function subject(
+  options: Pick<DiskStoreOptions, 'limits' | 'timers'> = {},
+): Promise<Subject> {
   const cleanup = new AsyncDisposableStack()
-  const disk = cleanup.use(await openDiskStore({ limits: { freeBytes } }))
+  const disk = cleanup.use(await openDiskStore(options))
   const database = cleanup.use(await Database.open(':memory:'))
   const records = await UploadRecords.open(database)
   const log = pino({ level: 'silent' })
@@ -100,12 +103,92 @@ for (const [code, stays] of [
   })
 }
 
-test('an upload that cannot fit is refused before a byte is sent', async () => {
-  await using under = await subject(1)
+test('the quota is held from the creation until the upload is a file or gone', async () => {
+  await using under = await subject({ limits: { quotaBytes: 10 } })
+  const { store, index } = under.disk
   const uploads = await under.open()
-  await assert.rejects(uploads.create(recordOf('huge', 2 ** 52)), { code: 'STORAGE_FULL' })
-  assert.deepEqual(await under.disk.leftovers(), [])
-  await uploads.create(recordOf('small', 1))
+  const first = await uploads.create(recordOf('x', 6))
+  const exceeded = { code: 'QUOTA_EXCEEDED' }
+  await assert.rejects(uploads.create(recordOf('y', 5, 'another')), exceeded)
+  await assert.rejects(put(store, 'y', '12345'), exceeded)
+  await uploads.remove(first)
+  const second = await uploads.create(recordOf('x', 6))
+  await append(uploads, second, '123')
+  await assert.rejects(put(store, 'y', '12345'), exceeded)
+  await append(uploads, second, '456')
+  const refuse = () => {
+    throw new BrokerError('CREDENTIAL_INVALID', 'no')
+  }
+  await assert.rejects(uploads.finish(second, refuse), { code: 'CREDENTIAL_INVALID' })
+  await assert.rejects(put(store, 'y', '12345'), exceeded)
+  await uploads.finish(second, allow)
+  assert.deepEqual([index.usage.totalBytes, index.usage.bytesOf('ci')], [6, 6])
+  assert.equal((await index.get(pathOf('x')))?.uploader, 'ci')
+  await put(store, 'y', '1234')
+})
+
+test('an upload that an earlier process left holds its quota again, or asks with the next part', async () => {
+  await using under = await subject({ limits: { userQuotaBytes: 10 } })
+  for (const path of ['x', 'y']) {
+    const record = recordOf(path, 6)
+    await under.records.put(record)
+    await writeFile(join(under.disk.directory, 'data/state/volumes/default/temp', record.id), '12')
+  }
+  const uploads = await under.open()
+  await assert.rejects(uploads.create(recordOf('z', 5)), { code: 'QUOTA_EXCEEDED' })
+  const [first, second] = (await under.records.all()).map(({ id }) => uploads.find(id, 'ci'))
+  assert.ok(first && second)
+  const outcomes = await Promise.allSettled([
+    append(uploads, first, '3456'),
+    append(uploads, second, '3456'),
+  ])
+  assert.deepEqual(outcomes.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+  await uploads.remove(first.isWhole ? first : second)
+  await append(uploads, first.isWhole ? second : first, '3456')
+})
+
+test('a part needs a place among the bodies that come at once', async () => {
+  await using under = await subject({ limits: { uploadsAtOnce: 1 } })
+  const uploads = await under.open()
+  const [first, second] = [
+    await uploads.create(recordOf('x', 2)),
+    await uploads.create(recordOf('y', 1)),
+  ]
+  const open = Promise.withResolvers<void>()
+  const content = (async function* () {
+    yield Buffer.from('1')
+    await open.promise
+    yield Buffer.from('2')
+  })()
+  const slow = uploads.append(first, { content, checksum: undefined, cut: () => undefined })
+  while (first.cut === undefined) await new Promise(setImmediate)
+  await assert.rejects(append(uploads, second, '1'), { code: 'TOO_MANY_REQUESTS' })
+  open.resolve()
+  await slow
+  await append(uploads, second, '1')
+  for (const upload of [first, second]) await uploads.finish(upload, allow)
+})
+
+test('a part that comes too slowly is cut off, and what came of it stays', async () => {
+  const timers = new FakeTimers()
+  await using under = await subject({ limits: { slowestUpload: 1000 }, timers })
+  const uploads = await under.open()
+  const upload = await uploads.create(recordOf('x', 5))
+  const waits = Promise.withResolvers<void>()
+  const content = (async function* () {
+    yield Buffer.from('12')
+    waits.resolve()
+    await new Promise(() => undefined)
+  })()
+  const slow = uploads.append(upload, { content, checksum: undefined, cut: () => undefined })
+  slow.catch(() => undefined)
+  await waits.promise
+  timers.advance(10_000)
+  await assert.rejects(slow, { code: 'REQUEST_TIMEOUT' })
+  assert.equal(upload.offset, 2)
+  await append(uploads, upload, '345')
+  await uploads.finish(upload, allow)
+  assert.equal(await read(under.disk.store, 'x'), '12345')
 })
 
 test('one user may have so many uploads open, whatever others have', async () => {

@@ -74,9 +74,7 @@ export class DiskFileHistory implements FileHistory {
     if (kept === undefined) return undefined
     const { commit, limits, validators } = this.#deps
     try {
-      // Nothing is received and no space taken; the quota is held when the commit has looked.
-      kept.share = await limits.begin(volume, { path, uploader })
-      kept.share.received()
+      kept.share = await limits.hold(volume, { path, uploader, size: kept.size })
       const content = { file: kept.file, bytes: () => kept.handle.readFile() }
       await validateContent(validators, kept, content, confirmShrink)
       const [restored] = await commitUploads(commit, [{ temporary: kept, volume, guard }])

@@ -21,7 +21,7 @@ export interface FileHistory {
    *
    * @returns undefined when there is no such version (any more)
    * @throws what the guard throws; {BrokerError} `CONTENT_INVALID`, `PATH_CONFLICT`, `READ_ONLY`,
-   *   `QUOTA_EXCEEDED`, `STORAGE_FULL`, `TOO_MANY_REQUESTS`
+   *   `QUOTA_EXCEEDED`
    */
   restore(path: FilePath, id: string, options: RestoreOptions): Promise<CommittedFile | undefined>
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { ContentValidator } from '../content-validator.ts'
@@ -7,16 +6,13 @@ import { DiskFileHistory } from '../history/disk-file-history.ts'
 import { VersionKeeper } from '../history/version-keeper.ts'
 import type { FileIndex, IndexEntry } from '../index/file-index.ts'
 import type { PathLocks } from '../path-locks.ts'
-import { acceptContent, algorithmsFor } from '../uploads/accept-content.ts'
 import { type CommitDeps, commitUploads } from '../uploads/commit-uploads.ts'
 import type { ContentHasher } from '../uploads/content-hasher.ts'
 import { DirectorySync } from '../uploads/directory-sync.ts'
 import { InFlightPaths } from '../uploads/in-flight-paths.ts'
-import { type Expected, PartialFile } from '../uploads/partial-file.ts'
-import { type Received, receiveContent } from '../uploads/receive-content.ts'
+import type { Expected, PartialFile } from '../uploads/partial-file.ts'
 import { TemporaryFile } from '../uploads/temporary-file.ts'
 import { UploadLimits } from '../uploads/upload-limits.ts'
-import type { UploadShare } from '../uploads/upload-share.ts'
 import { notServed, type Volume } from '../volumes/volume.ts'
 import type { Volumes } from '../volumes/volumes.ts'
 import type { Timers } from '../watch/watch-timers.ts'
@@ -40,6 +36,7 @@ import type {
 import { isTold, knownFile, toldFile } from './known-file.ts'
 import { isWorldReadable, OpenDiskFile, openLeaf } from './open-disk-file.ts'
 import { ServeLinks } from './serve-links.ts'
+import { Staging } from './staging.ts'
 import { errorCode, isMissing, storageFault } from './storage-fault.ts'
 import { isServable, type OwnLinks } from './visible-file.ts'
 
@@ -81,6 +78,7 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
   readonly #commitDeps: CommitDeps
   readonly #maxBytes: number
   readonly #limits: UploadLimits
+  readonly #staging: Staging
   readonly #listing: DiskListing
 
   constructor(deps: DiskFileStoreDeps, options: DiskFileStoreOptions = {}) {
@@ -111,6 +109,8 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
     this.#listing = new DiskListing({ volumes, index, ownLinks, accepted })
     const { limits } = policy
     this.#limits = new UploadLimits({ volumes, index, limits, ...(timers && { timers }) })
+    const { hasher } = deps
+    this.#staging = new Staging({ hasher, validators, limits: this.#limits, maxFileBytes })
     this.history = new DiskFileHistory({
       volumes,
       policy,
@@ -158,14 +158,7 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
     content: AsyncIterable<Uint8Array>,
     options: StageOptions,
   ): Promise<StagedFile> {
-    return this.#stage(path, options, (temporary, share) =>
-      receiveContent(this.#limits.steady(content), temporary.handle, {
-        hasher: this.#deps.hasher,
-        algorithms: algorithmsFor(options.digests),
-        maxBytes: this.#maxBytes,
-        take: (bytes) => share.take(bytes),
-      }),
-    )
+    return this.#staging.receive(this.#volumeOf(path), path, content, options)
   }
 
   async stageKnown(
@@ -174,19 +167,13 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
     mayRead: (path: FilePath) => boolean,
     options: Omit<StageOptions, 'digests'>,
   ): Promise<StagedFile | undefined> {
-    this.#volumeOf(path)
+    const volume = this.#volumeOf(path)
     for (const source of await this.#deps.index.withContent(sha256, MAX_SOURCES)) {
       if (!mayRead(source)) continue
       await using file = await this.#open(source)
       if (file?.sha256 !== sha256 || file.size > this.#maxBytes) continue
-      const { size } = file
-      const copy = async (temporary: TemporaryFile, share: UploadShare) => {
-        await share.take(size)
-        await copyInto(temporary, file)
-        return { size, digests: { 'sha-256': sha256 } }
-      }
       try {
-        return await this.#stage(path, { ...options, digests: [], size }, copy)
+        return await this.#staging.copy(volume, path, file, options)
       } catch (error) {
         // One that was edited while it was copied is as if it were not there.
         if (error instanceof BrokerError) throw error
@@ -201,9 +188,7 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
    * @throws {BrokerError} `PATH_INVALID` for a name that is never served
    */
   partial(expected: Expected): PartialFile {
-    const volume = this.#volumeOf(expected.path)
-    const { hasher, validators = [] } = this.#deps
-    return new PartialFile(expected, { volume, hasher, validators, limits: this.#limits })
+    return this.#staging.partial(this.#volumeOf(expected.path), expected)
   }
 
   commit(uploads: readonly Upload[]): Promise<readonly CommittedFile[]> {
@@ -257,31 +242,6 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
     return volume
   }
 
-  /** @param fill - writes the content, and tells it */
-  async #stage(
-    path: FilePath,
-    options: StageOptions,
-    fill: (temporary: TemporaryFile, share: UploadShare) => Promise<Received>,
-  ): Promise<StagedFile> {
-    const volume = this.#volumeOf(path)
-    await using cleanup = new AsyncDisposableStack()
-    try {
-      const { uploader = '', size } = options
-      const share = cleanup.use(await this.#limits.begin(volume, { path, uploader, size }))
-      const [directory] = await volume.temporaryDirectories()
-      if (directory === undefined) throw notServed()
-      const temporary = cleanup.use(await TemporaryFile.create(randomUUID(), path, directory))
-      temporary.share = share
-      const received = await fill(temporary, share)
-      share.received()
-      await acceptContent(temporary, received, options, this.#deps.validators ?? [])
-      cleanup.move()
-      return temporary
-    } catch (error) {
-      throw storageFault(error)
-    }
-  }
-
   async #open(path: FilePath): Promise<OpenDiskFile | undefined> {
     const volume = this.#deps.volumes.of(path)
     if (volume?.segmentsOf(path) === undefined) return undefined
@@ -318,11 +278,4 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
     const stats = await handle.stat({ bigint: true })
     return new OpenDiskFile(toldFile(entry), handle, stats, () => Promise.resolve(undefined))
   }
-}
-
-/** The copy has the mode of a file that was sent, whatever the one of its source. */
-async function copyInto(temporary: TemporaryFile, source: OpenDiskFile): Promise<void> {
-  const { mode } = await temporary.handle.stat()
-  await source.copyTo(temporary.file)
-  await temporary.handle.chmod(mode & 0o777)
 }

@@ -5,7 +5,7 @@ import type { StatedDigest } from '../http/digest-fields.ts'
 import type { StagedFile, StageOptions } from '../store/file-store.ts'
 import { errorCode, storageFault } from '../store/storage-fault.ts'
 import { ConfinedDirectory } from '../volumes/confined-directory.ts'
-import { notServed, type TemporaryDirectory, type Volume } from '../volumes/volume.ts'
+import type { Volume } from '../volumes/volume.ts'
 import { acceptContent, algorithmsFor } from './accept-content.ts'
 import { BlockWriter } from './block-writer.ts'
 import type { ContentHasher, Digests, HashAlgorithm, HashSession } from './content-hasher.ts'
@@ -13,6 +13,7 @@ import { digestFile } from './digest-file.ts'
 import { intact, SMALL_BYTES } from './receive-content.ts'
 import { removeTemporaryFile, TemporaryFile } from './temporary-file.ts'
 import type { UploadLimits } from './upload-limits.ts'
+import type { UploadShare } from './upload-share.ts'
 
 export interface PartialFileDeps {
   readonly volume: Volume
@@ -48,6 +49,8 @@ export class PartialFile {
   #size = 0
   /** Of the first `#size` bytes. Node cannot save it: after a restart there is none. */
   #running: HashSession | undefined
+  /** Until a staged file has it. */
+  #share: UploadShare | undefined
 
   constructor(expected: Expected, deps: PartialFileDeps) {
     this.expected = expected
@@ -56,11 +59,10 @@ export class PartialFile {
 
   /** Makes the file, durably. @throws {BrokerError} `STORAGE_FULL` when the content cannot fit */
   async begin(): Promise<void> {
-    const { id, path, length, user } = this.expected
-    const { limits, volume } = this.#deps
+    const { id, path } = this.expected
     try {
-      await limits.admit(volume, { path, uploader: user ?? '', size: length })
-      const place = await directoryOf(volume)
+      await this.reserve()
+      const place = await this.#deps.volume.temporaryDirectory()
       await using file = await TemporaryFile.create(id, path, place)
       await using directory = await ConfinedDirectory.openRoot(place.directory)
       await directory.sync()
@@ -68,6 +70,14 @@ export class PartialFile {
     } catch (error) {
       throw storageFault(error)
     }
+  }
+
+  /** Holds its bytes of the quotas, all that are expected, when it does not yet. @throws {BrokerError} `QUOTA_EXCEEDED` */
+  async reserve(): Promise<UploadShare> {
+    const { limits, volume } = this.#deps
+    const { path, user, length } = this.expected
+    this.#share ??= await limits.hold(volume, { path, uploader: user ?? '', size: length })
+    return this.#share
   }
 
   /**
@@ -101,7 +111,7 @@ export class PartialFile {
    * nothing. When it resolves or rejects, `size` is durable.
    *
    * @throws {BrokerError} `CHECKSUM_MISMATCH`, `TOO_LARGE` for more than is expected, `BODY_INCOMPLETE`,
-   *   `STORAGE_FULL`
+   *   `REQUEST_TIMEOUT`, `TOO_MANY_REQUESTS`, `QUOTA_EXCEEDED`, `STORAGE_FULL`
    */
   async append(content: AsyncIterable<Uint8Array>, checksum?: PartChecksum): Promise<void> {
     try {
@@ -127,14 +137,17 @@ export class PartialFile {
    * The whole content, verified and validated, to be committed. It stays when the staged file is disposed
    * of; `discard` removes it.
    *
-   * @throws {BrokerError} `DIGEST_MISMATCH`, `CONTENT_INVALID`
+   * @throws {BrokerError} `DIGEST_MISMATCH`, `CONTENT_INVALID`, `QUOTA_EXCEEDED`
    */
   async stage(options: StageOptions): Promise<StagedFile> {
     await using cleanup = new AsyncDisposableStack()
     try {
       const file = cleanup.use(await this.#open())
+      const share = await this.reserve()
       const received = { size: this.#size, digests: await this.#digests(file) }
       await acceptContent(file, received, options, this.#deps.validators)
+      file.share = share
+      this.#share = undefined
       cleanup.move()
       return file
     } catch (error) {
@@ -145,12 +158,14 @@ export class PartialFile {
   /** Removes what is left of it. */
   async discard(): Promise<void> {
     this.#forget()
-    await removeTemporaryFile(this.expected.id, await directoryOf(this.#deps.volume))
+    this.#share?.[Symbol.dispose]()
+    this.#share = undefined
+    await removeTemporaryFile(this.expected.id, await this.#deps.volume.temporaryDirectory())
   }
 
   async #open(): Promise<TemporaryFile> {
     const { id, path } = this.expected
-    const file = await TemporaryFile.reopen(id, path, await directoryOf(this.#deps.volume))
+    const file = await TemporaryFile.reopen(id, path, await this.#deps.volume.temporaryDirectory())
     file.keep()
     return file
   }
@@ -161,16 +176,16 @@ export class PartialFile {
     part: HashSession | undefined,
   ): Promise<void> {
     const { hasher, limits, volume } = this.#deps
-    const { length, digests, path, user } = this.expected
-    const size = length - this.#size
-    using share = await limits.begin(volume, { path, uploader: user ?? '', size })
-    const take = (bytes: number) => share.take(bytes)
+    const { length, digests } = this.expected
+    let room = length - this.#size
+    using reception = await limits.receive(volume, room)
+    await this.reserve()
+    const take = (bytes: number) => reception.take(bytes)
     if (this.#size === 0 && length > SMALL_BYTES) {
       this.#running ??= hasher.begin(algorithmsFor(digests))
     }
     const sessions = [this.#running, part].filter((session) => session !== undefined)
     const blocks = new BlockWriter(file.handle, { first: this.#size, sessions, take })
-    let room = length - this.#size
     try {
       let failure: unknown
       try {
@@ -215,10 +230,4 @@ export class PartialFile {
 function verifyPart({ algorithm, hex }: PartChecksum, digests: Digests | undefined): void {
   if (digests?.[algorithm] === hex) return
   throw new BrokerError('CHECKSUM_MISMATCH', 'the part does not have the stated checksum')
-}
-
-async function directoryOf(volume: Volume): Promise<TemporaryDirectory> {
-  const [directory] = await volume.temporaryDirectories()
-  if (directory === undefined) throw notServed()
-  return directory
 }

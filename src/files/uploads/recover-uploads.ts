@@ -133,16 +133,15 @@ async function placeOf(volumes: Volumes, { path }: UploadIntent): Promise<Place 
 }
 
 async function temporaryOf(volume: Volume, intent: UploadIntent): Promise<string | undefined> {
-  for (const { directory, prefix } of await volume.temporaryDirectories()) {
-    const file = join(directory, prefix + intent.id)
-    try {
-      const { dev, ino } = await lstat(file, { bigint: true })
-      if (dev === intent.dev && ino === intent.ino) return file
-    } catch (error) {
-      if (!isMissing(error)) throw error
-    }
+  const { directory, prefix } = await volume.temporaryDirectory()
+  const file = join(directory, prefix + intent.id)
+  try {
+    const { dev, ino } = await lstat(file, { bigint: true })
+    return dev === intent.dev && ino === intent.ino ? file : undefined
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
   }
-  return undefined
 }
 
 async function digestOf(place: Place): Promise<string> {
@@ -154,10 +153,9 @@ async function digestOf(place: Place): Promise<string> {
 }
 
 async function sweepTemporaryFiles(volume: Volume, kept: ReadonlySet<string>): Promise<void> {
-  for (const { directory, prefix } of await volume.temporaryDirectories()) {
-    for (const name of await readdir(directory)) {
-      const id = temporaryId(name, prefix)
-      if (id !== undefined && !kept.has(id)) await unlink(join(directory, name))
-    }
+  const { directory, prefix } = await volume.temporaryDirectory()
+  for (const name of await readdir(directory)) {
+    const id = temporaryId(name, prefix)
+    if (id !== undefined && !kept.has(id)) await unlink(join(directory, name))
   }
 }

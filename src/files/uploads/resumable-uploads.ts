@@ -3,7 +3,7 @@ import { BrokerError } from '../../protocol/problem.ts'
 import { PathLocks } from '../path-locks.ts'
 import type { DiskFileStore } from '../store/disk-file-store.ts'
 import type { CommittedFile, WriteGuard } from '../store/file-store.ts'
-import type { PartChecksum } from './partial-file.ts'
+import type { PartChecksum, PartialFile } from './partial-file.ts'
 import { ResumableUpload } from './resumable-upload.ts'
 import type { FinishedUpload, UploadRecord, UploadRecords } from './upload-records.ts'
 
@@ -156,6 +156,7 @@ export class ResumableUploads implements AsyncDisposable {
       return finished
     } catch (error) {
       if (isLasting(error)) await this.remove(upload)
+      else await reserveAgain(partial)
       throw error
     }
   }
@@ -206,8 +207,9 @@ export class ResumableUploads implements AsyncDisposable {
     const { id, length, finished, verifiedBytes } = record
     const partial = this.#deps.store.partial(record)
     const writtenMs = finished?.atMs ?? (await partial.resume(verifiedBytes ?? length))
-    if (writtenMs === undefined) await this.#deps.records.remove([id])
-    else this.#uploads.set(id, new ResumableUpload(partial, record, writtenMs))
+    if (writtenMs === undefined) return this.#deps.records.remove([id])
+    if (finished === undefined) await reserveAgain(partial)
+    this.#uploads.set(id, new ResumableUpload(partial, record, writtenMs))
   }
 
   async #commit({ record, partial }: ResumableUpload, guard: WriteGuard): Promise<CommittedFile> {
@@ -235,4 +237,13 @@ function isOpenOf({ user, finished }: UploadRecord, owner: string | null): boole
 /** Room on the disk comes back, and so may a credential; other refusals of a whole content do not. */
 function isLasting(error: unknown): boolean {
   return error instanceof BrokerError && error.status < 500 && error.status !== 401
+}
+
+/** What is not granted now, since others have taken it, is asked for with the next part. */
+async function reserveAgain(partial: PartialFile): Promise<void> {
+  try {
+    await partial.reserve()
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error
+  }
 }

@@ -1,12 +1,12 @@
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { VolumeLimits } from '../file-policy.ts'
-import type { FileIndex, IndexEntry } from '../index/file-index.ts'
+import type { FileIndex } from '../index/file-index.ts'
 import type { Volume } from '../volumes/volume.ts'
 import type { Volumes } from '../volumes/volumes.ts'
 import { systemTimers, type Timers } from '../watch/watch-timers.ts'
-import { FreeSpace, freeBytesAt } from './free-space.ts'
-import { growthOf, Quota } from './quota.ts'
+import { FreeSpace, freeBytesAt, type SpacePromise } from './free-space.ts'
+import { Quota } from './quota.ts'
 import { steadyBody } from './steady-body.ts'
 import { UploadShare } from './upload-share.ts'
 
@@ -18,6 +18,9 @@ export interface AnnouncedUpload {
   /** Undefined when the sender does not say it. */
   readonly size?: number | undefined
 }
+
+/** A place among the bodies that come at once, and room on the disk. */
+export type Reception = SpacePromise
 
 export interface UploadLimitsDeps {
   readonly volumes: Volumes
@@ -54,34 +57,43 @@ export class UploadLimits {
    */
   async admit(volume: Volume, upload: AnnouncedUpload): Promise<void> {
     this.#requirePlace()
-    const { uploader, size = 0 } = upload
-    const former = await this.#formerOf(volume, upload)
-    await this.#space.get(volume)?.require(size)
+    await this.#space.get(volume)?.require(upload.size ?? 0)
     // Held for no longer than this step: a question takes nothing from others.
-    using growth = this.#quota.hold(uploader, isCounted(volume))
-    growth.set(growthOf(size, uploader, former))
+    using _share = await this.hold(volume, upload)
   }
 
-  /** Takes what an upload needs, and refuses as `admit` does. The caller disposes of it. */
-  async begin(volume: Volume, upload: AnnouncedUpload): Promise<UploadShare> {
+  /** Takes of the quotas what a content may become. The caller disposes of it. @throws {BrokerError} `QUOTA_EXCEEDED` */
+  async hold(volume: Volume, { path, uploader, size = 0 }: AnnouncedUpload): Promise<UploadShare> {
+    const isLimited = isCounted(volume) && this.#quota.isLimited
+    const former = isLimited ? await this.#index.get(path) : undefined
+    const share = new UploadShare(uploader, this.#quota.hold(uploader, isCounted(volume)), former)
+    share.expect(size)
+    return share
+  }
+
+  /**
+   * Takes what is needed while a body comes. The caller disposes of it.
+   *
+   * @param announcedBytes - of the body; 0 when its sender does not say it
+   * @throws {BrokerError} `TOO_MANY_REQUESTS`, `STORAGE_FULL`
+   */
+  async receive(volume: Volume, announcedBytes: number): Promise<Reception> {
     this.#requirePlace()
+    using held = new DisposableStack()
     this.#receiving += 1
-    using receiving = new DisposableStack()
-    receiving.defer(() => {
+    held.defer(() => {
       this.#receiving -= 1
     })
-    const { uploader, size = 0 } = upload
-    using held = new DisposableStack()
-    const growth = held.use(this.#quota.hold(uploader, isCounted(volume)))
-    const former = await this.#formerOf(volume, upload)
-    growth.set(growthOf(size, uploader, former))
     const space = this.#space.get(volume)
-    const promise = space && receiving.use(await space.promise(size))
-    const parts = { growth, former, promise, receiving: receiving.move(), held: held.move() }
-    return new UploadShare(uploader, size, parts)
+    const promise = space && held.use(await space.promise(announcedBytes))
+    const kept = held.move()
+    return {
+      take: async (bytes) => promise?.take(bytes),
+      [Symbol.dispose]: () => kept.dispose(),
+    }
   }
 
-  /** Of a body that is received with that share. */
+  /** Of a body that is received. */
   steady(content: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
     return steadyBody(content, this.#limits.slowestUpload, this.#timers)
   }
@@ -90,10 +102,6 @@ export class UploadLimits {
     if (this.#receiving < this.#limits.uploadsAtOnce) return
     const fields = { retryAfterSeconds: RETRY_AFTER_SECONDS }
     throw new BrokerError('TOO_MANY_REQUESTS', 'too many uploads are under way', { fields })
-  }
-
-  async #formerOf(volume: Volume, { path }: AnnouncedUpload): Promise<IndexEntry | undefined> {
-    return isCounted(volume) && this.#quota.isLimited ? this.#index.get(path) : undefined
   }
 }
 

@@ -1,44 +1,32 @@
 import type { IndexEntry } from '../index/file-index.ts'
-import type { SpacePromise } from './free-space.ts'
 import { growthOf, type HeldGrowth, NO_GROWTH } from './quota.ts'
 
-interface ShareParts {
-  readonly growth: HeldGrowth
-  /** What the upload replaces, as of its begin. */
-  readonly former: IndexEntry | undefined
-  readonly promise: SpacePromise | undefined
-  /** What is needed only while the body comes. */
-  readonly receiving: DisposableStack
-  /** What is needed until the index counts the upload. */
-  readonly held: DisposableStack
-}
-
-/** What one upload holds of the limits: a place and room while it is received, quota until it is counted. */
+/** What one content holds of the quotas, from when it is announced until the index counts it. */
 export class UploadShare implements Disposable {
+  /** `''` for anonymous. */
   readonly uploader: string
-  readonly #announcedBytes: number
-  readonly #parts: ShareParts
+  readonly #growth: HeldGrowth
+  /** What it replaces, as far as that was known when it was announced. */
+  readonly #former: IndexEntry | undefined
+  #expectedBytes = 0
   #takenBytes = 0
 
-  constructor(uploader: string, announcedBytes: number, parts: ShareParts) {
+  constructor(uploader: string, growth: HeldGrowth, former: IndexEntry | undefined) {
     this.uploader = uploader
-    this.#announcedBytes = announcedBytes
-    this.#parts = parts
+    this.#growth = growth
+    this.#former = former
   }
 
-  /** Asked before each write. @throws {BrokerError} `QUOTA_EXCEEDED`, `STORAGE_FULL` */
-  async take(bytes: number): Promise<void> {
-    const { growth, former, promise } = this.#parts
+  /** It will have so many bytes. @throws {BrokerError} `QUOTA_EXCEEDED` */
+  expect(bytes: number): void {
+    this.#growth.set(growthOf(bytes, this.uploader, this.#former))
+    this.#expectedBytes = bytes
+  }
+
+  /** So many have come of a content that has no stated length. @throws {BrokerError} `QUOTA_EXCEEDED` */
+  take(bytes: number): void {
     this.#takenBytes += bytes
-    if (this.#takenBytes > this.#announcedBytes) {
-      growth.set(growthOf(this.#takenBytes, this.uploader, former))
-    }
-    await promise?.take(bytes)
-  }
-
-  /** The body is here: others may come. */
-  received(): void {
-    this.#parts.receiving.dispose()
+    if (this.#takenBytes > this.#expectedBytes) this.expect(this.#takenBytes)
   }
 
   /**
@@ -48,12 +36,10 @@ export class UploadShare implements Disposable {
    * @throws {BrokerError} `QUOTA_EXCEEDED`
    */
   settle(bytes: number | undefined, former: IndexEntry | undefined): void {
-    const { growth } = this.#parts
-    growth.set(bytes === undefined ? NO_GROWTH : growthOf(bytes, this.uploader, former))
+    this.#growth.set(bytes === undefined ? NO_GROWTH : growthOf(bytes, this.uploader, former))
   }
 
   [Symbol.dispose](): void {
-    this.received()
-    this.#parts.held.dispose()
+    this.#growth[Symbol.dispose]()
   }
 }

@@ -171,13 +171,14 @@ export class Volume {
     throw offline()
   }
 
-  /** Directories that hold temporary files of this volume, with what their names begin with. */
-  async temporaryDirectories(): Promise<readonly TemporaryDirectory[]> {
+  /** Where its temporary files are, and what their names begin with. */
+  async temporaryDirectory(): Promise<TemporaryDirectory> {
     if (this.only !== undefined) {
-      return [{ directory: dirname(await this.#target(this.only.file)), prefix: '.broker-' }]
+      return { directory: dirname(await this.#target(this.only.file)), prefix: '.broker-' }
     }
-    const own = { directory: join(this.stateDirectory, 'temp'), prefix: '' }
-    return (await this.sharesDevice()) ? [own] : [{ directory: this.directory, prefix: '.broker-' }]
+    return (await this.sharesDevice())
+      ? { directory: join(this.stateDirectory, 'temp'), prefix: '' }
+      : { directory: this.directory, prefix: '.broker-' }
   }
 
   /** Where former contents are kept; undefined for a single served file, which has none. */
