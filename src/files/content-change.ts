@@ -1,6 +1,6 @@
 import type { FilePath } from '../protocol/file-path.ts'
 import type { ChangeOrigin, FileChange } from './file-change.ts'
-import type { IndexEntry } from './index/file-index.ts'
+import type { IndexEntry } from './index/index-entry.ts'
 import { entityTagOf } from './store/entity-tag.ts'
 
 /** What only some changes carry. */

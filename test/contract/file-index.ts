@@ -6,9 +6,9 @@ import type { FileVersion } from '../../src/files/history/version-records.ts'
 import {
   FINDABLE_BYTES,
   type FileIndex,
-  type IndexEntry,
   type UploadIntent,
 } from '../../src/files/index/file-index.ts'
+import type { IndexEntry } from '../../src/files/index/index-entry.ts'
 import { type FilePath, parseFilePath } from '../../src/protocol/file-path.ts'
 
 export interface IndexUnderTest extends AsyncDisposable {

@@ -1,7 +1,8 @@
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { FilePolicy } from '../file-policy.ts'
-import type { FileIndex, IndexEntry } from '../index/file-index.ts'
+import type { FileIndex } from '../index/file-index.ts'
+import type { IndexEntry } from '../index/index-entry.ts'
 import type { DeleteGuard, FileStore } from '../store/file-store.ts'
 import { entriesOf } from '../store/serve-links.ts'
 

@@ -1,5 +1,5 @@
 import type { FilePath } from '../../protocol/file-path.ts'
-import type { IndexEntry } from '../index/file-index.ts'
+import type { IndexEntry } from '../index/index-entry.ts'
 
 /** A former content of a path that is kept. The `ctime` of its fingerprint means nothing. */
 export interface FileVersion extends IndexEntry {

@@ -1,17 +1,7 @@
 import type { FilePath } from '../../protocol/file-path.ts'
 import type { FileChange } from '../file-change.ts'
-import type { Fingerprint } from '../fingerprint.ts'
 import type { FileVersion, VersionRecords } from '../history/version-records.ts'
-
-/** What was last told of a file. */
-export interface IndexEntry {
-  readonly path: FilePath
-  readonly fingerprint: Fingerprint
-  /** Lower-case hex. */
-  readonly sha256: string
-  /** Whose upload the content came by, `''` for anonymous; undefined for one that was put on disk. */
-  readonly uploader?: string | undefined
-}
+import type { IndexEntry } from './index-entry.ts'
 
 /** A content on disk that was told as refused, and is not told again. */
 export interface Refusal {

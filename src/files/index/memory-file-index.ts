@@ -4,11 +4,11 @@ import { comparePaths } from '../path-order.ts'
 import {
   FINDABLE_BYTES,
   type FileIndex,
-  type IndexEntry,
   type IndexMutation,
   type TellChanges,
   type UploadIntent,
 } from './file-index.ts'
+import type { IndexEntry } from './index-entry.ts'
 import { differences, type EntryChanges, UsageSums } from './usage-sums.ts'
 
 /** Forgets everything with the process: for tests and for brokers that keep nothing. */

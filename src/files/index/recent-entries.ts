@@ -1,5 +1,5 @@
 import type { FilePath } from '../../protocol/file-path.ts'
-import type { IndexEntry } from './file-index.ts'
+import type { IndexEntry } from './index-entry.ts'
 
 /**
  * The entries that were asked for or written last, so that serving a file needs no query. It also knows

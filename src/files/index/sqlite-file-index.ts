@@ -11,11 +11,11 @@ import { comparePaths } from '../path-order.ts'
 import {
   FINDABLE_BYTES,
   type FileIndex,
-  type IndexEntry,
   type IndexMutation,
   type TellChanges,
   type UploadIntent,
 } from './file-index.ts'
+import type { IndexEntry } from './index-entry.ts'
 import { RecentEntries } from './recent-entries.ts'
 import { differences, type EntryChanges, UsageSums } from './usage-sums.ts'
 

@@ -1,5 +1,6 @@
 import type { FilePath } from '../../protocol/file-path.ts'
-import type { FileUsage, IndexEntry } from './file-index.ts'
+import type { FileUsage } from './file-index.ts'
+import type { IndexEntry } from './index-entry.ts'
 
 /** What entries were and what they are; undefined where there is none. */
 export type EntryChanges = ReadonlyMap<

@@ -16,7 +16,7 @@ import {
 import { dirname, join } from 'node:path'
 import type { FilePath } from '../../protocol/file-path.ts'
 import type { ContentValidator } from '../content-validator.ts'
-import type { IndexEntry } from '../index/file-index.ts'
+import type { IndexEntry } from '../index/index-entry.ts'
 import type { Volume } from '../volumes/volume.ts'
 import type { Volumes } from '../volumes/volumes.ts'
 import type { KnownFile } from './file-store.ts'

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { fingerprintOf, sameFingerprint } from '../fingerprint.ts'
-import type { IndexEntry } from '../index/file-index.ts'
+import type { IndexEntry } from '../index/index-entry.ts'
 import { entityTagOf } from './entity-tag.ts'
 import type { KnownFile } from './file-store.ts'
 

@@ -1,6 +1,7 @@
 import { BrokerError } from '../../protocol/problem.ts'
 import type { VolumeLimits } from '../file-policy.ts'
-import type { FileUsage, IndexEntry } from '../index/file-index.ts'
+import type { FileUsage } from '../index/file-index.ts'
+import type { IndexEntry } from '../index/index-entry.ts'
 
 /** By how many bytes an upload makes all files grow, and those of its uploader; negative when they shrink. */
 export interface Growth {

@@ -1,4 +1,4 @@
-import type { IndexEntry } from '../index/file-index.ts'
+import type { IndexEntry } from '../index/index-entry.ts'
 import { growthOf, type HeldGrowth, NO_GROWTH } from './quota.ts'
 
 /** What one content holds of the quotas, from when it is announced until the index counts it. */

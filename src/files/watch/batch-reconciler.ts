@@ -1,6 +1,7 @@
 import type { FilePath } from '../../protocol/file-path.ts'
 import { type Fingerprint, sameFingerprint } from '../fingerprint.ts'
-import type { FileIndex, IndexEntry } from '../index/file-index.ts'
+import type { FileIndex } from '../index/file-index.ts'
+import type { IndexEntry } from '../index/index-entry.ts'
 import type { PathLocks } from '../path-locks.ts'
 import type { ArrivedFinding, ChangeTeller, Finding, GoneFinding } from './change-teller.ts'
 import type { ContentReader, HashedContent } from './content-reader.ts'

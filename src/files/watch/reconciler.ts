@@ -1,7 +1,7 @@
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { Fingerprint } from '../fingerprint.ts'
-import type { IndexEntry } from '../index/file-index.ts'
+import type { IndexEntry } from '../index/index-entry.ts'
 import type { PathLocks } from '../path-locks.ts'
 import { BatchReconciler, type Outcome } from './batch-reconciler.ts'
 import { ChangeTeller, type ChangeTellerDeps } from './change-teller.ts'

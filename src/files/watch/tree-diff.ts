@@ -1,6 +1,7 @@
 import { type FilePath, parseFilePath } from '../../protocol/file-path.ts'
 import { type Fingerprint, sameFingerprint } from '../fingerprint.ts'
-import type { FileIndex, IndexEntry } from '../index/file-index.ts'
+import type { FileIndex } from '../index/file-index.ts'
+import type { IndexEntry } from '../index/index-entry.ts'
 import { comparePaths } from '../path-order.ts'
 import { type TreeBatch, unpackFingerprint } from './tree-batch.ts'
 
