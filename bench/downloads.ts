@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { runWrk } from './load/wrk.ts'
@@ -13,8 +12,9 @@ import {
   formatValidity,
   type Section,
 } from './measure/report.ts'
-import { BROKER_COMMAND, CONSUMER, PRODUCER, startBroker } from './servers/broker.ts'
-import { NGINX_USER, startNginx, writeNginxConf } from './servers/nginx.ts'
+import { CONSUMER, PRODUCER } from './servers/broker.ts'
+import { startBrokerBehindNginx } from './servers/broker-behind-nginx.ts'
+import { startNginx, writeNginxConf } from './servers/nginx.ts'
 import { freePort } from './servers/ports.ts'
 import { ServerProcess, serverDirectory } from './servers/server-process.ts'
 
@@ -71,21 +71,8 @@ function toContender({ name, port, processes }: Front, seconds: number): Contend
   }
 }
 
-/** The broker and the Nginx that `broker nginx` writes for it. */
 async function startBrokerFront(): Promise<Front> {
-  const broker = await startBroker({ flags: ['--proxy', 'nginx'], isUnixSocket: true })
-  const port = await freePort()
-  const directory = await serverDirectory()
-  const account = NGINX_USER === undefined ? [] : ['--user', NGINX_USER]
-  const http = ['--http', `127.0.0.1:${port}`, '--zmq-subscribe', 'off', '--zmq-session', 'off']
-  const flags = ['nginx', '--dir', directory, ...http, ...account]
-  const { status, stderr } = spawnSync(process.execPath, [
-    BROKER_COMMAND,
-    ...flags,
-    ...broker.flags,
-  ])
-  if (status !== 0) throw new Error(`broker nginx failed: ${stderr}`)
-  const nginx = await startNginx(directory, port)
+  const { broker, nginx, port } = await startBrokerBehindNginx()
   for (let index = 0; index < FILES; index += 1) {
     const url = `http://127.0.0.1:${port}/files/${pathOf(index)}`
     const answer = await fetch(url, { method: 'PUT', headers: PRODUCER, body: CONTENT })

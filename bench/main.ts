@@ -8,6 +8,7 @@ import { fanOutGroups } from './fan-out-groups.ts'
 import { fanOutPeers } from './fan-out-peers.ts'
 import { frozen } from './frozen.ts'
 import { idleMemory } from './idle-memory.ts'
+import { largeDownloads } from './large-downloads.ts'
 import { latency } from './latency.ts'
 import type { Line } from './measure/line.ts'
 import { isInstalled, machineFacts, packageVersion, versionOf } from './measure/machine.ts'
@@ -30,6 +31,7 @@ const LINES: readonly Line[] = [
   zmqSubscribe,
   idleMemory,
   downloads,
+  largeDownloads,
   uploads,
   tus,
 ]
