@@ -9,6 +9,7 @@ import { fanOutPeers } from './fan-out-peers.ts'
 import { frozen } from './frozen.ts'
 import { idleMemory } from './idle-memory.ts'
 import { largeDownloads } from './large-downloads.ts'
+import { largeUploads } from './large-uploads.ts'
 import { latency } from './latency.ts'
 import type { Line } from './measure/line.ts'
 import { isInstalled, machineFacts, packageVersion, versionOf } from './measure/machine.ts'
@@ -34,6 +35,7 @@ const LINES: readonly Line[] = [
   largeDownloads,
   uploads,
   tus,
+  largeUploads,
 ]
 
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))
