@@ -6,6 +6,7 @@ import { downloads } from './downloads.ts'
 import { fanOut } from './fan-out.ts'
 import { fanOutGroups } from './fan-out-groups.ts'
 import { fanOutPeers } from './fan-out-peers.ts'
+import { formUploads } from './form-uploads.ts'
 import { frozen } from './frozen.ts'
 import { idleMemory } from './idle-memory.ts'
 import { largeDownloads } from './large-downloads.ts'
@@ -36,6 +37,7 @@ const LINES: readonly Line[] = [
   uploads,
   tus,
   largeUploads,
+  formUploads,
 ]
 
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))

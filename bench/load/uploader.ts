@@ -1,6 +1,7 @@
 /** A process that uploads small files, some at once, each when the one before it was acknowledged. */
 import { createHash, randomBytes } from 'node:crypto'
 import { Agent, request } from 'node:http'
+import { basename } from 'node:path'
 import { clockMs } from '../measure/clock.ts'
 import { BusyMeter, type LoadReport } from '../measure/load-report.ts'
 import { answerCalls } from './process-calls.ts'
@@ -54,6 +55,23 @@ const api = {
     return { ...report, durations: Float64Array.from(durations).sort() }
   },
 
+  /** As `upload`, all files in one form; resolves when it was answered. */
+  async uploadForm(_: undefined): Promise<LoadReport> {
+    const boundary = randomBytes(16).toString('hex')
+    const body = formOf(uploads, boundary)
+    const type = { 'content-type': `multipart/form-data; boundary=${boundary}` }
+    const startedMs = clockMs()
+    const busy = new BusyMeter()
+    const answered = await send('POST', options?.directory ?? '', body, type)
+    const report = { startedMs, endedMs: clockMs(), busySeconds: busy.seconds }
+    const answer = answered.body.toString()
+    const isWhole = uploads.every(({ sha256 }) => answer.includes(sha256))
+    if (answered.status !== 201 || !isWhole) {
+      throw new Error(`the form: ${answered.status} ${answer.slice(0, 300)}`)
+    }
+    return report
+  },
+
   /** Reads every file again; resolves with the first that is not what was sent. */
   async check(_: undefined): Promise<string | undefined> {
     for (const { path, content } of uploads) {
@@ -79,10 +97,24 @@ async function put({ path, content, sha256 }: Upload): Promise<number> {
   return ms
 }
 
+/** @see RFC 7578 */
+function formOf(files: readonly Upload[], boundary: string): Buffer {
+  const parts = files.flatMap(({ path, content }) => [
+    Buffer.from(
+      `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="${basename(path)}"\r\n` +
+        'Content-Type: application/octet-stream\r\n\r\n',
+    ),
+    content,
+    Buffer.from('\r\n'),
+  ])
+  return Buffer.concat([...parts, Buffer.from(`--${boundary}--\r\n`)])
+}
+
 function send(
   method: string,
   path: string,
   content?: Buffer,
+  fields: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly status: number | undefined; readonly body: Buffer }> {
   const { promise, resolve, reject } = Promise.withResolvers<{
     readonly status: number | undefined
@@ -91,7 +123,7 @@ function send(
   const { port, headers } = options ?? {}
   const length = content === undefined ? {} : { 'content-length': content.length }
   const sent = request(
-    { host: '127.0.0.1', port, method, path, agent, headers: { ...headers, ...length } },
+    { host: '127.0.0.1', port, method, path, agent, headers: { ...headers, ...fields, ...length } },
     (response) => {
       const pieces: Buffer[] = []
       response.on('data', (piece: Buffer) => pieces.push(piece))
