@@ -18,6 +18,7 @@ import { type Facts, mergePage } from './measure/page.ts'
 import { markdownSection } from './measure/report.ts'
 import { publishRate } from './publish-rate.ts'
 import { tus } from './tus.ts'
+import { uploadEvents } from './upload-events.ts'
 import { uploadMemory } from './upload-memory.ts'
 import { uploads } from './uploads.ts'
 import { zmqPublish } from './zmq-publish.ts'
@@ -40,6 +41,7 @@ const LINES: readonly Line[] = [
   largeUploads,
   formUploads,
   uploadMemory,
+  uploadEvents,
 ]
 
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Agent, request } from 'node:http'
 import { basename } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { clockMs } from '../measure/clock.ts'
 import { BusyMeter, type LoadReport } from '../measure/load-report.ts'
 import { answerCalls } from './process-calls.ts'
@@ -21,6 +22,14 @@ export interface Uploaded extends LoadReport {
   readonly durations: Float64Array
 }
 
+/** On the clock of `clock.ts`. */
+export interface UploadTime {
+  /** As an event tells it: `bench/1/000000.bin`. */
+  readonly path: string
+  readonly sentMs: number
+  readonly answeredMs: number
+}
+
 interface Upload {
   readonly path: string
   readonly content: Buffer
@@ -30,10 +39,12 @@ interface Upload {
 let uploads: readonly Upload[] = []
 let options: UploadOptions | undefined
 let agent = new Agent()
+let times: UploadTime[] = []
 
 const api = {
   prepare(given: UploadOptions): void {
     options = given
+    times = []
     agent = new Agent({ keepAlive: true, maxSockets: given.atOnce })
     uploads = Array.from({ length: given.files }, (_, index) => {
       const content = randomBytes(given.bytes)
@@ -53,6 +64,24 @@ const api = {
     await Promise.all(Array.from({ length: options?.atOnce ?? 0 }, work))
     const report = { startedMs, endedMs: clockMs(), busySeconds: busy.seconds }
     return { ...report, durations: Float64Array.from(durations).sort() }
+  },
+
+  /** One by one at a pace, whatever becomes of them; resolves when all are answered. */
+  async uploadPaced({ perSecond }: { readonly perSecond: number }): Promise<LoadReport> {
+    const startedMs = clockMs()
+    const busy = new BusyMeter()
+    const running: Promise<number>[] = []
+    for (const [index, each] of uploads.entries()) {
+      await delay(Math.max(0, startedMs + (index * 1000) / perSecond - clockMs()))
+      running.push(put(each))
+    }
+    await Promise.all(running)
+    return { startedMs, endedMs: clockMs(), busySeconds: busy.seconds }
+  },
+
+  /** When each upload since `prepare` was sent and answered. */
+  times(_: undefined): readonly UploadTime[] {
+    return times
   },
 
   /** As `upload`, all files in one form; resolves when it was answered. */
@@ -89,12 +118,13 @@ export type Uploader = typeof api
 answerCalls(api)
 
 async function put({ path, content, sha256 }: Upload): Promise<number> {
-  const startedMs = clockMs()
+  const sentMs = clockMs()
   const { status, body } = await send('PUT', path, content)
-  const ms = clockMs() - startedMs
+  const answeredMs = clockMs()
+  times.push({ path: path.slice('/files/'.length), sentMs, answeredMs })
   const answer = body.toString()
   if (status !== 201 || !answer.includes(sha256)) throw new Error(`${path}: ${status} ${answer}`)
-  return ms
+  return answeredMs - sentMs
 }
 
 /** @see RFC 7578 */

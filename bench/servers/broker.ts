@@ -36,6 +36,7 @@ const USERS = `<?xml version="1.0" encoding="UTF-8"?>
   </role>
   <role name="consumer">
     <allow actions="subscribe" topics="bench/**"/>
+    <allow actions="subscribe" topics="files/bench/**"/>
     <allow actions="list read" files="bench/**"/>
   </role>
   <user name="admin" roles="administrator"/>
