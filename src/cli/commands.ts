@@ -48,9 +48,25 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'remove a token from the users file',
     load: async () => (await import('./commands/token-revoke.ts')).tokenRevoke,
   },
+  'users list': {
+    summary: 'list the users and what they are known by',
+    load: async () => (await import('./commands/users-list.ts')).usersList,
+  },
+  'users add': {
+    summary: 'add a user to the users file',
+    load: async () => (await import('./commands/users-add.ts')).usersAdd,
+  },
+  'users remove': {
+    summary: 'remove a user from the users file',
+    load: async () => (await import('./commands/users-remove.ts')).usersRemove,
+  },
   'users check': {
     summary: 'validate a users file',
     load: async () => (await import('./commands/users-check.ts')).usersCheck,
+  },
+  'users diff': {
+    summary: 'tell what a users file would change',
+    load: async () => (await import('./commands/users-diff.ts')).usersDiff,
   },
   check: {
     summary: 'tell what a user may do, and which grant decides',

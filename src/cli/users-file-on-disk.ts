@@ -2,8 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { chown, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { adminTokenPath } from '../auth/credentials/admin-token.ts'
+import { hasUsableAdministrator } from '../auth/users-file/administrators.ts'
 import { parseUsersFile } from '../auth/users-file/parse-users-file.ts'
-import type { UsersFile } from '../auth/users-file/users-file.ts'
+import type { UserRule, UsersFile } from '../auth/users-file/users-file.ts'
+import { BrokerError } from '../protocol/problem.ts'
+import type { Result } from '../protocol/result.ts'
 import { describeFault } from './describe-failure.ts'
 import { describeSystemError } from './describe-system-error.ts'
 
@@ -29,8 +32,48 @@ export async function readUsersFileOnDisk(path: string): Promise<UsersFileOnDisk
   throw new Error(`${path} is not valid: ${describeFault(fault)}`)
 }
 
-/** Puts `text` in the place of the file in one step; owner and mode stay, a link is followed. */
-export async function replaceUsersFile(path: string, text: string): Promise<void> {
+/** @throws {BrokerError} `NOT_FOUND` */
+export function requireUser({ path, users }: UsersFileOnDisk, name: string): UserRule {
+  const user = users.users.find((one) => one.name === name)
+  if (user === undefined) throw new BrokerError('NOT_FOUND', `there is no user ${name} in ${path}`)
+  return user
+}
+
+/**
+ * Puts what an edit made in the place of the file.
+ *
+ * @param data - the data directory of the broker, whose own token counts as an administrator
+ * @throws {BrokerError} `READ_ONLY` when it would take the last usable administrator away,
+ *   `PRECONDITION_FAILED` when somebody else changed the file since it was read
+ */
+export async function saveUsersFile(
+  file: UsersFileOnDisk,
+  edited: Result<string>,
+  data: string,
+): Promise<void> {
+  if (!edited.ok) throw new Error(edited.error)
+  const nowMs = Date.now()
+  const parsed = parseUsersFile(Buffer.from(edited.value), { nowMs, hasAdminToken: true })
+  if (!parsed.ok) throw new Error(`it would not be valid: ${describeFault(parsed.error[0])}`)
+  const isLast =
+    hasUsableAdministrator(file.users, nowMs) && !hasUsableAdministrator(parsed.value, nowMs)
+  if (isLast && !(await hasAdminToken(data))) {
+    throw new BrokerError(
+      'READ_ONLY',
+      'no usable administrator would be left, and the broker would refuse the file',
+    )
+  }
+  if ((await readFile(file.path, 'utf8')) !== file.text) {
+    throw new BrokerError(
+      'PRECONDITION_FAILED',
+      `${file.path} was changed by somebody else meanwhile; nothing was written`,
+    )
+  }
+  await replaceFile(file.path, edited.value)
+}
+
+/** In one step; owner and mode stay, a link is followed. */
+async function replaceFile(path: string, text: string): Promise<void> {
   try {
     const target = await realpath(path)
     const { mode, uid, gid } = await stat(target)
@@ -51,8 +94,7 @@ export async function replaceUsersFile(path: string, text: string): Promise<void
   }
 }
 
-/** True while the broker's own administrator token is in its data directory. */
-export async function hasAdminToken(dataDirectory: string): Promise<boolean> {
+async function hasAdminToken(dataDirectory: string): Promise<boolean> {
   return stat(adminTokenPath(dataDirectory)).then(
     (stats) => stats.isFile(),
     () => false,

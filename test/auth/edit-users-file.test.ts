@@ -3,7 +3,14 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { addToken, removeToken, tokenElement } from '../../src/auth/users-file/edit-users-file.ts'
+import {
+  addToken,
+  addUser,
+  limitToken,
+  removeToken,
+  removeUser,
+  tokenElement,
+} from '../../src/auth/users-file/edit-users-file.ts'
 import { fileOf, parseText, SECRETS, USERS_XML, usersXml } from './users-fixture.ts'
 
 const TOKEN = { id: 'new-1', sha256: '5'.repeat(64) }
@@ -175,3 +182,55 @@ test('the shipped users file is valid, has no credential, and takes tokens', asy
   assert.equal(parseText(text, false).ok, false)
   assert.equal(parseText(edited(addToken(text, 'admin', TOKEN)), false).ok, true)
 })
+
+test('a user comes after the users that are there, else after the roles, and a comment stays where it was', () => {
+  const text = usersXml('\t<user name="a"/> <!-- of a -->\n\t<anonymous/>')
+  assert.equal(
+    edited(addUser(text, 'b', [])),
+    usersXml('\t<user name="a"/> <!-- of a -->\n\t<user name="b"/>\n\t<anonymous/>'),
+  )
+  assert.equal(
+    edited(addUser(usersXml('  <role name="r"/>\n  <anonymous/>'), 'b', ['r'])),
+    usersXml('  <role name="r"/>\n  <user name="b" roles="r"/>\n  <anonymous/>'),
+  )
+  assert.equal(
+    edited(addUser('<broker-users version="1"/>', 'b', [])),
+    '<broker-users version="1">\n  <user name="b"/>\n</broker-users>',
+  )
+})
+
+test('a user that is there already, or with an unknown role, is not added', () => {
+  const text = usersXml('<user name="a"/>')
+  assert.match(failureOf(addUser(text, 'A', [])), /line 3: the user "A" is there already/)
+  assert.match(failureOf(addUser(text, 'b', ['none'])), /unknown role "none"/)
+})
+
+test('a user is removed with all that is in it, and nothing else is', () => {
+  const text = usersXml(
+    '  <!-- x -->\n  <user name="a">\n    <!-- y -->\n  </user>\n  <user name="b"/>',
+  )
+  assert.equal(edited(removeUser(text, 'a')), usersXml('  <!-- x -->\n  <user name="b"/>'))
+  assert.match(failureOf(removeUser(text, 'c')), /no user "c"/)
+})
+
+test('a token is given an end, or another one, and a note that looks like one stays', () => {
+  const at = Date.UTC(2027, 0, 2)
+  const sha256 = '6'.repeat(64)
+  const within = (token: string) => usersXml(`<user name="a">${token}</user>`)
+  const limited = (token: string) => edited(limitToken(within(token), 't', at))
+  const note = `note="x expires='2026-01-01T00:00:00Z'"`
+  assert.equal(
+    limited(`<token id="t" ${note}\n  sha256="${sha256}" />`),
+    within(`<token id="t" ${note}\n  sha256="${sha256}" expires="2027-01-02T00:00:00Z" />`),
+  )
+  assert.equal(
+    limited(`<token ${note} expires='2030-01-01T00:00:00Z' id="t" sha256="${sha256}"/>`),
+    within(`<token ${note} expires="2027-01-02T00:00:00Z" id="t" sha256="${sha256}"/>`),
+  )
+  assert.match(failureOf(limitToken(USERS_XML, 'none', at)), /no token "none"/)
+})
+
+function failureOf(result: ReturnType<typeof addToken>): string {
+  assert.ok(!result.ok)
+  return result.error
+}

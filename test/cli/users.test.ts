@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { hasTokenChecksum, tokenHash } from '../../src/auth/credentials/tokens.ts'
 import { expiryOf } from '../../src/cli/commands/token-create.ts'
+import { startGateway, TOKENS } from '../support/gateway.ts'
 import { runBroker } from './broker-process.ts'
 
 const USERS = `<?xml version="1.0" encoding="UTF-8"?>
@@ -200,4 +201,77 @@ test('an expiry is a time to come, in whole seconds', () => {
   for (const text of ['', '0s', 'soon', '2020-01-01T00:00:00Z', '9999999999d', '-1d']) {
     assert.throws(() => expiryOf(text, nowMs), { name: 'UsageError' }, text)
   }
+})
+
+test('users are added and removed, and the rest of the file stays as it is', async () => {
+  await using place = await setUp()
+  const added = await place.run('users', 'add', 'ann', '--roles', 'ci', '--json')
+  assert.deepEqual([added.code, added.stdout], [0, '{"user":"ann","roles":["ci"]}\n'])
+  assert.match(
+    await readFile(place.users, 'utf8'),
+    /"jenkins".*\n {2}<user name="ann" roles="ci"\/>\n/,
+  )
+  assert.equal((await place.run('users', 'add', 'ann')).code, 1)
+  assert.equal((await place.run('users', 'add', 'bob', '--roles', 'none')).code, 2)
+  assert.equal((await place.run('users', 'add', 'no name')).code, 2)
+  assert.equal((await place.run('users', 'remove', 'ann')).code, 0)
+  assert.equal(await readFile(place.users, 'utf8'), USERS)
+  assert.equal((await place.run('users', 'remove', 'ann')).code, 4)
+})
+
+test('users remove leaves the last administrator', async () => {
+  await using place = await setUp()
+  await place.run('token', 'create', '-u', 'admin', '--write')
+  const refused = await place.run('users', 'remove', 'admin')
+  assert.equal(refused.code, 5)
+  assert.match(refused.stderr, /no usable administrator/)
+})
+
+test('users list tells roles and credentials, and no hash', async () => {
+  await using place = await setUp()
+  await place.run('token', 'create', '-u', 'jenkins', '--write', '--note', 'controller')
+  const { stdout } = await place.run('users', 'list')
+  assert.equal(stdout, 'admin: administrator; no credential\njenkins: ci; token jenkins-1\n')
+  const lines = (await place.run('users', 'list', '--json')).stdout.trim().split('\n')
+  assert.deepEqual(JSON.parse(lines[1] ?? ''), {
+    name: 'jenkins',
+    roles: ['ci'],
+    credentials: [{ kind: 'token', id: 'jenkins-1', expires: null, note: 'controller' }],
+  })
+})
+
+test('users diff tells what a file would change, in words and as JSON', async () => {
+  await using place = await setUp()
+  const other = join(place.cwd, 'new.xml')
+  await writeFile(
+    other,
+    USERS.replace('topics="ci/**"', 'topics="**"').replace('name="admin"', 'name="root"'),
+  )
+  const { code, stdout } = await place.run('users', 'diff', 'new.xml', '--base', place.users)
+  assert.equal(code, 0)
+  assert.deepEqual(stdout.trim().split('\n'), [
+    'role ci (1 user): - allow subscribe topics="ci/**"',
+    'role ci (1 user): + allow subscribe topics="**"',
+    'user root: added',
+    'user root: + role administrator',
+    'user admin: removed',
+    'user admin: - role administrator',
+  ])
+  const same = await place.run('users', 'diff', '--base', place.users, '--json')
+  assert.deepEqual(JSON.parse(same.stdout), {
+    ...{ same: true, roles: [], users: [], anonymousRoles: { gained: [], lost: [] } },
+  })
+})
+
+test('users diff compares with what is in force in a broker', async () => {
+  await using place = await setUp()
+  await using broker = await startGateway()
+  const env = { BROKER_URL: broker.url, BROKER_TOKEN: broker.adminToken }
+  const inForce = join(broker.directory, 'config/broker_users.xml')
+  const none = await runBroker(['users', 'diff', inForce], { cwd: place.cwd, env })
+  assert.deepEqual([none.code, none.stdout, none.stderr], [0, '', 'no difference\n'])
+  const some = await runBroker(['users', 'diff'], { cwd: place.cwd, env })
+  assert.match(some.stdout, /^user reader: removed$/m)
+  const token = { ...env, BROKER_TOKEN: TOKENS.reader }
+  assert.equal((await runBroker(['users', 'diff'], { cwd: place.cwd, env: token })).code, 4)
 })

@@ -3,12 +3,12 @@ import { createToken, tokenHash } from '../../auth/credentials/tokens.ts'
 import { addToken, type NewToken, tokenElement } from '../../auth/users-file/edit-users-file.ts'
 import { parseExpiryTime } from '../../auth/users-file/expiry-time.ts'
 import { parseDuration } from '../../gateway/settings/settings-units.ts'
-import { BrokerError } from '../../protocol/problem.ts'
 import { defineCommand } from '../command.ts'
 import { UsageError } from '../usage-error.ts'
 import {
   readUsersFileOnDisk,
-  replaceUsersFile,
+  requireUser,
+  saveUsersFile,
   type UsersFileOnDisk,
 } from '../users-file-on-disk.ts'
 import { localSettings, USERS_OPTION } from '../users-file-option.ts'
@@ -46,7 +46,10 @@ With --write the element is added there; a running broker takes it over within s
       ...(expiresMs !== undefined && { expiresMs }),
       ...(note !== undefined && { note }),
     }
-    if (write && file !== undefined) await add(file, user, token)
+    if (write && file !== undefined) {
+      requireUser(file, user)
+      await saveUsersFile(file, addToken(file.text, user, token), settings.data)
+    }
     const expires = expiresMs === undefined ? null : new Date(expiresMs).toISOString()
     const answer = { token: secret, id: token.id, user, expires }
     await terminal.output.line(json ? JSON.stringify(answer) : secret)
@@ -95,13 +98,4 @@ export function freeId(user: string, file: UsersFileOnDisk | undefined): string 
 
 async function tryToRead(path: string): Promise<UsersFileOnDisk | undefined> {
   return readUsersFileOnDisk(path).catch(() => undefined)
-}
-
-async function add({ path, text, users }: UsersFileOnDisk, user: string, token: NewToken) {
-  if (!users.users.some(({ name }) => name === user)) {
-    throw new BrokerError('NOT_FOUND', `there is no user ${user} in ${path}`)
-  }
-  const changed = addToken(text, user, token)
-  if (!changed.ok) throw new Error(changed.error)
-  await replaceUsersFile(path, changed.value)
 }
