@@ -19,6 +19,7 @@ const SYSTEM_PACKAGES = [
   },
   { name: 'python3-zmq', proof: '/usr/lib/python3/dist-packages/zmq', skips: 'Python clients' },
   { name: 'curl', proof: '/usr/bin/curl', skips: 'curl clients' },
+  { name: 'libxml2-utils', proof: '/usr/bin/xmllint', skips: 'the schema of the users file' },
 ]
 
 function run(command, args, options = {}) {

@@ -60,7 +60,8 @@ function readRest(
   const expires = reader.optional('expires')
   const noted = note === undefined ? {} : { note }
   if (expires === undefined) return noted
-  const expiresMs = parseExpiryTime(expires)
+  // A date and time of a schema may stand between spaces.
+  const expiresMs = parseExpiryTime(expires.replaceAll(/^ +| +$/g, ''))
   if (expiresMs !== undefined) return { ...noted, expiresMs }
   reader.fault('"expires" is not a date and time with a zone, such as 2027-11-20T00:00:00Z')
   return undefined

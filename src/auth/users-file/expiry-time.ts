@@ -1,5 +1,6 @@
+// Years and zones as far as `xs:dateTime` has them, so that the schema for editors agrees.
 const DATE_TIME =
-  /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/
+  /^(?!0000)(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00))$/
 
 /**
  * Reads an RFC 3339 date-time with its zone, e.g. `2027-11-20T00:00:00Z`.
