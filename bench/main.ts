@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { authorisation } from './authorisation.ts'
 import { downloads } from './downloads.ts'
 import { fanOut } from './fan-out.ts'
 import { fanOutGroups } from './fan-out-groups.ts'
@@ -42,6 +43,7 @@ const LINES: readonly Line[] = [
   formUploads,
   uploadMemory,
   uploadEvents,
+  authorisation,
 ]
 
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))

@@ -25,7 +25,7 @@ export const CONSUMER: Readonly<Record<string, string>> = {
   authorization: `Bearer ${CONSUMER_TOKEN}`,
 }
 
-const USERS = `<?xml version="1.0" encoding="UTF-8"?>
+export const BENCH_USERS = `<?xml version="1.0" encoding="UTF-8"?>
 <broker-users version="1">
   <role name="administrator">
     <allow actions="administer observe"/>
@@ -61,13 +61,15 @@ export interface RunningBroker {
 export interface BrokerOptions {
   readonly flags?: readonly string[]
   readonly isUnixSocket?: boolean
+  /** The content of the users file. */
+  readonly users?: string
 }
 
 /** Starts the broker as a user does, with default settings but for addresses and directories. */
 export async function startBroker(options: BrokerOptions = {}): Promise<RunningBroker> {
   const directory = await serverDirectory()
   const users = join(directory, 'broker_users.xml')
-  await writeFile(users, USERS)
+  await writeFile(users, options.users ?? BENCH_USERS)
   const listen = options.isUnixSocket ? `unix:${directory}/broker.sock` : '127.0.0.1:0'
   const flags = [
     ...['--listen', listen, '--data', join(directory, 'data'), '--users', users],

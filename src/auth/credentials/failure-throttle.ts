@@ -30,8 +30,9 @@ export class FailureThrottle {
   readonly #windowMs: number
   readonly #maxSources: number
   readonly #failures = new Map<string, Failures>()
-  /** Source and hash of what was good, least recent first. */
-  readonly #good = new Set<string>()
+  /** Source and hash of what was good lately, and of what was before: no look at the clock, no order kept. */
+  #good = new Set<string>()
+  #goodBefore: ReadonlySet<string> = new Set()
 
   constructor(options: FailureThrottleOptions) {
     this.#now = options.now
@@ -51,7 +52,7 @@ export class FailureThrottle {
     if (failures === undefined) return
     const isRepeated = (failures.counts.get(hash) ?? 0) >= this.#maxFailures
     const isClosed =
-      failures.counts.size >= this.#maxFailures && !this.#good.has(goodKey(source, hash))
+      failures.counts.size >= this.#maxFailures && !this.#wasGood(goodKey(source, hash))
     if (!isRepeated && !isClosed) return
     const waitMs = failures.sinceMs + this.#windowMs - this.#now()
     throw new BrokerError('TOO_MANY_REQUESTS', 'too many failed authentications from here', {
@@ -66,9 +67,16 @@ export class FailureThrottle {
 
   succeeded(source: string, hash: string): void {
     const key = goodKey(source, hash)
-    this.#good.delete(key)
+    if (this.#good.has(key)) return
+    if (this.#good.size >= this.#maxSources / 2) {
+      this.#goodBefore = this.#good
+      this.#good = new Set()
+    }
     this.#good.add(key)
-    trim(this.#good, this.#maxSources)
+  }
+
+  #wasGood(key: string): boolean {
+    return this.#good.has(key) || this.#goodBefore.has(key)
   }
 
   #live(source: string): Failures | undefined {
@@ -82,16 +90,14 @@ export class FailureThrottle {
   #begin(source: string): Failures {
     const failures = { sinceMs: this.#now(), counts: new Map<string, number>() }
     this.#failures.set(source, failures)
-    trim(this.#failures, this.#maxSources)
+    const [oldest] = this.#failures.keys()
+    if (this.#failures.size > this.#maxSources && oldest !== undefined) {
+      this.#failures.delete(oldest)
+    }
     return failures
   }
 }
 
 function goodKey(source: string, hash: string): string {
   return `${hash} ${source}`
-}
-
-function trim(entries: Map<string, unknown> | Set<string>, limit: number): void {
-  const [oldest] = entries.keys()
-  if (entries.size > limit && oldest !== undefined) entries.delete(oldest)
 }

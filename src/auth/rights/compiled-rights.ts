@@ -9,8 +9,8 @@ export interface Decision {
   readonly grant?: Grant
 }
 
+/** Grants of one action, those of others left out. */
 interface Rules {
-  readonly isFile: boolean
   readonly allow: PatternSet
   readonly deny: PatternSet
 }
@@ -30,16 +30,32 @@ const PATTERN_ACTIONS = ['publish', 'subscribe', ...FILE_ACTIONS] as const
  * true for an administrator when `filter` reaches into it, so that a listing can lead there.
  */
 export class CompiledRights implements Rights {
-  readonly grants: readonly Grant[]
-  readonly #rules: ReadonlyMap<Action, Rules>
+  readonly #own: readonly Grant[]
+  readonly #shared: CompiledRights | undefined
+  /** By action, of the own grants and of the shared ones. */
+  readonly #rules: ReadonlyMap<Action, readonly Rules[]>
   readonly #administer: boolean
   readonly #observe: boolean
 
-  constructor(grants: readonly Grant[]) {
-    this.grants = grants
-    this.#rules = new Map(PATTERN_ACTIONS.map((action) => [action, rulesOf(grants, action)]))
-    this.#administer = decideBroker(grants, 'administer').allowed
-    this.#observe = decideBroker(grants, 'observe').allowed
+  /** @param shared - compiled already: what many users have alike beside grants of their own */
+  constructor(own: readonly Grant[], shared?: CompiledRights) {
+    this.#own = own
+    this.#shared = shared
+    this.#rules = new Map(
+      PATTERN_ACTIONS.map((action) => [
+        action,
+        [
+          ...rulesOf(own, action),
+          ...(shared === undefined ? [] : (shared.#rules.get(action) ?? [])),
+        ],
+      ]),
+    )
+    this.#administer = decideBroker(this.grants, 'administer').allowed
+    this.#observe = decideBroker(this.grants, 'observe').allowed
+  }
+
+  get grants(): readonly Grant[] {
+    return this.#shared === undefined ? this.#own : [...this.#shared.grants, ...this.#own]
   }
 
   may(action: TopicAction | FileAction, resource: string): boolean
@@ -47,27 +63,34 @@ export class CompiledRights implements Rights {
   may(action: Action, resource?: string): boolean {
     if (action === 'administer') return this.#administer
     if (action === 'observe') return this.#observe
-    const rules = this.#rules.get(action)
-    if (rules === undefined || resource === undefined) return false
-    if (rules.isFile && isInConfig(resource)) return this.#administer
-    return rules.allow.matches(resource) && !rules.deny.matches(resource)
+    if (resource === undefined) return false
+    if (isFileAction(action) && isInConfig(resource)) return this.#administer
+    const rules = this.#rulesOf(action)
+    return (
+      rules.some(({ allow }) => allow.matches(resource)) &&
+      !rules.some(({ deny }) => deny.matches(resource))
+    )
   }
 
   overlaps(action: TopicAction | FileAction, filter: string): boolean {
-    const rules = this.#rules.get(action)
-    if (rules === undefined) return false
-    if (rules.isFile) {
+    if (isFileAction(action)) {
       if (this.#administer && patternsOverlap(CONFIG_PATHS, filter)) return true
       if (isInConfig(filter)) return false
     }
-    return rules.allow.overlaps(filter) && !rules.deny.covers(filter)
+    const rules = this.#rulesOf(action)
+    return (
+      rules.some(({ allow }) => allow.overlaps(filter)) &&
+      !rules.some(({ deny }) => deny.covers(filter))
+    )
   }
 
   covers(action: TopicAction | FileAction, filter: string): boolean {
-    const rules = this.#rules.get(action)
-    if (rules === undefined) return false
-    if (rules.isFile && isInConfig(filter)) return this.#administer
-    return rules.allow.covers(filter) && !rules.deny.overlaps(filter)
+    if (isFileAction(action) && isInConfig(filter)) return this.#administer
+    const rules = this.#rulesOf(action)
+    return (
+      rules.some(({ allow }) => allow.covers(filter)) &&
+      !rules.some(({ deny }) => deny.overlaps(filter))
+    )
   }
 
   /** The same decision as `may`, with the grant that made it: the first deny, else the first allow. */
@@ -77,6 +100,10 @@ export class CompiledRights implements Rights {
       return decideBroker(this.grants, 'administer')
     }
     return decide(this.grants, action, ({ pattern }) => new PatternSet([pattern]).matches(resource))
+  }
+
+  #rulesOf(action: Action): readonly Rules[] {
+    return this.#rules.get(action) ?? []
   }
 }
 
@@ -96,18 +123,17 @@ function decide(
   return allow === undefined ? { allowed: false } : { allowed: true, grant: allow }
 }
 
-function rulesOf(grants: readonly Grant[], action: Action): Rules {
+/** None when no grant is about the action. */
+function rulesOf(grants: readonly Grant[], action: Action): readonly Rules[] {
   const about = grants.filter((grant) => grant.actions.includes(action))
   // A grant inside `config` reaches nothing there; left in, it would seem to overlap `*/x`.
-  const isFile = isFileAction(action)
-  const reaching = isFile ? about.filter((grant) => !isInConfig(grant.pattern)) : about
+  const reaching = isFileAction(action)
+    ? about.filter((grant) => !isInConfig(grant.pattern))
+    : about
+  if (reaching.length === 0) return []
   const patterns = (effect: Grant['effect']) =>
     reaching.filter((grant) => grant.effect === effect).map((grant) => grant.pattern)
-  return {
-    isFile,
-    allow: new PatternSet(patterns('allow')),
-    deny: new PatternSet(patterns('deny')),
-  }
+  return [{ allow: new PatternSet(patterns('allow')), deny: new PatternSet(patterns('deny')) }]
 }
 
 function isFileAction(action: Action): boolean {

@@ -1,7 +1,7 @@
 import { USER_VARIABLE } from '../users-file/grant-pattern.ts'
 import type { GrantRule, ListedCredential, UserRule, UsersFile } from '../users-file/users-file.ts'
 import { CompiledRights } from './compiled-rights.ts'
-import { type Grant, grantsFor } from './grants.ts'
+import { grantsFor } from './grants.ts'
 
 /** A credential and whose it is. */
 export interface OwnedCredential extends ListedCredential {
@@ -67,33 +67,38 @@ export class UsersTable {
     return this.#anonymousRights
   }
 
+  /** Grants of roles that name no user are compiled once for all who have the same roles. */
   #compile(
     user: string | null,
     roles: readonly string[],
     own: readonly GrantRule[],
   ): CompiledRights {
-    const rules = roles.flatMap((role) => this.#roles.get(role) ?? [])
-    const isPersonal = own.length > 0 || rules.some((rule) => rule.pattern.includes(USER_VARIABLE))
-    const key = isPersonal ? undefined : roles.toSorted().join(' ')
-    const shared = key === undefined ? undefined : this.#sharedRights.get(key)
-    if (shared !== undefined) return shared
-    const rights = new CompiledRights(this.#grants(user, roles, own))
-    if (key !== undefined) this.#sharedRights.set(key, rights)
-    return rights
+    const shared = this.#shared(roles)
+    const ofRoles = roles.flatMap((name) => {
+      const rules = (this.#roles.get(name) ?? []).filter(namesUser)
+      return grantsFor(user, { kind: 'role', name }, rules)
+    })
+    const ofUser = user === null ? [] : grantsFor(user, { kind: 'user', name: user }, own)
+    const personal = [...ofRoles, ...ofUser]
+    return personal.length === 0 ? shared : new CompiledRights(personal, shared)
   }
 
-  #grants(
-    user: string | null,
-    roles: readonly string[],
-    own: readonly GrantRule[],
-  ): readonly Grant[] {
-    const ofRoles = roles.flatMap((name) =>
-      grantsFor(user, { kind: 'role', name }, this.#roles.get(name) ?? []),
-    )
-    return user === null
-      ? ofRoles
-      : [...ofRoles, ...grantsFor(user, { kind: 'user', name: user }, own)]
+  #shared(roles: readonly string[]): CompiledRights {
+    const key = roles.toSorted().join(' ')
+    const known = this.#sharedRights.get(key)
+    if (known !== undefined) return known
+    const grants = roles.flatMap((name) => {
+      const rules = (this.#roles.get(name) ?? []).filter((rule) => !namesUser(rule))
+      return grantsFor(null, { kind: 'role', name }, rules)
+    })
+    const rights = new CompiledRights(grants)
+    this.#sharedRights.set(key, rights)
+    return rights
   }
+}
+
+function namesUser({ pattern }: GrantRule): boolean {
+  return pattern.includes(USER_VARIABLE)
 }
 
 function keyOf(kind: ListedCredential['kind'], value: string): string {
