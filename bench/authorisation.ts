@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { FailureThrottle } from '../src/auth/credentials/failure-throttle.ts'
+import { LastUses } from '../src/auth/credentials/last-uses.ts'
 import { tokenHash } from '../src/auth/credentials/tokens.ts'
 import { UsersTable } from '../src/auth/rights/users-table.ts'
 import { UserDirectory } from '../src/auth/user-directory.ts'
@@ -92,7 +93,9 @@ async function tableOf(text: string): Promise<UsersTable> {
 async function directoryOf(text: string): Promise<UserDirectory> {
   const adminToken = { hash: () => undefined, onChange: () => {} }
   const throttle = new FailureThrottle({ now: Date.now })
-  return new UserDirectory(await tableOf(text), { adminToken, throttle, now: Date.now })
+  const lastUses = await LastUses.open({ path: '/dev/null', now: Date.now, onFailure: () => {} })
+  const deps = { adminToken, throttle, lastUses, now: Date.now }
+  return new UserDirectory(await tableOf(text), deps)
 }
 
 function loadContender(text: string): Contender {

@@ -1,9 +1,15 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BrokerError } from '../protocol/problem.ts'
 import { addressSource } from './credentials/address-source.ts'
+import type { LastUses } from './credentials/last-uses.ts'
 import { type IdentityDeps, identifyRequest } from './identify-request.ts'
 import { parseTicketRequest } from './tickets/ticket-request.ts'
+import { usersAnswer } from './users-answer.ts'
 import { whoAmI } from './who-am-i.ts'
+
+export interface PluginDeps extends IdentityDeps {
+  readonly lastUses: Pick<LastUses, 'of'>
+}
 
 /**
  * Gives every request its `principal` before any handler, and serves `/auth/`. Called on the root instance
@@ -11,7 +17,7 @@ import { whoAmI } from './who-am-i.ts'
  *
  * A refused credential is thrown as a `BrokerError`; the error handler of the gateway renders it.
  */
-export function installIdentity(app: FastifyInstance, deps: IdentityDeps): void {
+export function installIdentity(app: FastifyInstance, deps: PluginDeps): void {
   app.decorateRequest('principal')
   app.addHook('onRequest', (request, _reply, done) => {
     // So that error handlers and logs find a principal when the credential is refused.
@@ -30,11 +36,16 @@ export function installIdentity(app: FastifyInstance, deps: IdentityDeps): void 
   installRoutes(app, deps)
 }
 
-/** `GET /auth/me` answers `WhoAmI`, anonymous included; `POST /auth/tickets` 201 `TicketAnswer`. */
-function installRoutes(app: FastifyInstance, { directory, tickets }: IdentityDeps): void {
+/** `GET /auth/me` answers `WhoAmI`, anonymous included; `GET /auth/users` `UsersAnswer`; `POST /auth/tickets` 201 `TicketAnswer`. */
+function installRoutes(app: FastifyInstance, { directory, tickets, lastUses }: PluginDeps): void {
   app.get('/auth/me', async (request, reply) => {
     reply.header('cache-control', 'no-store')
     return whoAmI(request.principal, directory.rolesOf(request.principal))
+  })
+  app.get('/auth/users', async (request, reply) => {
+    mustAdminister(request)
+    reply.header('cache-control', 'no-store')
+    return usersAnswer(directory.table.file, lastUses)
   })
   app.post('/auth/tickets', async (request, reply) => {
     reply.header('cache-control', 'no-store').code(201)
@@ -42,4 +53,13 @@ function installRoutes(app: FastifyInstance, { directory, tickets }: IdentityDep
     const { ticket, expiresMs } = tickets.issue(request.principal, purpose, path)
     return { ticket, expires: new Date(expiresMs).toISOString() }
   })
+}
+
+function mustAdminister({ principal }: FastifyRequest): void {
+  if (principal.rights.may('administer')) return
+  const fields = { missing: 'administer' }
+  if (principal.user === null) {
+    throw new BrokerError('UNAUTHENTICATED', 'users are shown to administrators', { fields })
+  }
+  throw new BrokerError('FORBIDDEN', 'no grant to administer', { fields })
 }

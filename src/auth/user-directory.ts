@@ -4,6 +4,7 @@ import { BrokerError } from '../protocol/problem.ts'
 import { addressSource } from './credentials/address-source.ts'
 import type { AdministratorToken } from './credentials/admin-token.ts'
 import type { FailureThrottle } from './credentials/failure-throttle.ts'
+import type { LastUses } from './credentials/last-uses.ts'
 import { tokenHash } from './credentials/tokens.ts'
 import type { CredentialReference, Identities, Principal } from './principal.ts'
 import { CompiledRights } from './rights/compiled-rights.ts'
@@ -13,6 +14,7 @@ import type { OwnedCredential, UsersTable } from './rights/users-table.ts'
 export interface UserDirectoryDeps {
   readonly adminToken: AdministratorToken
   readonly throttle: FailureThrottle
+  readonly lastUses: Pick<LastUses, 'mark'>
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -77,7 +79,7 @@ export class UserDirectory implements Identities {
     const source = addressSource(from)
     this.#deps.throttle.check(source, hash)
     try {
-      const principal = this.#byTokenHash(hash)
+      const principal = this.#marked(this.#byTokenHash(hash))
       this.#deps.throttle.succeeded(source, hash)
       return principal
     } catch (error) {
@@ -94,7 +96,7 @@ export class UserDirectory implements Identities {
    * @throws {BrokerError} `CREDENTIAL_INVALID`
    */
   authenticateCertificate(sha256: string): Principal {
-    return this.#byListed('certificate', sha256)
+    return this.#marked(this.#byListed('certificate', sha256))
   }
 
   /**
@@ -104,7 +106,7 @@ export class UserDirectory implements Identities {
    * @throws {BrokerError} `CREDENTIAL_INVALID`
    */
   authenticateCurveKey(publicKey: string): Principal {
-    return this.#byListed('curve-key', publicKey)
+    return this.#marked(this.#byListed('curve-key', publicKey))
   }
 
   anonymous(): Principal {
@@ -136,6 +138,13 @@ export class UserDirectory implements Identities {
     const expires = expiresMs === undefined ? {} : { expiresMs }
     const reference = { kind: 'ticket', id: ticketId, ...expires } as const
     return this.#bind({ ...principal, credential: reference }, { ...binding, reference })
+  }
+
+  /** Only a login is a use: a principal that is made anew after a change of the table is none. */
+  #marked(principal: Principal): Principal {
+    const credential = this.#bindings.get(principal)?.credential
+    if (credential !== undefined) this.#deps.lastUses.mark(credential)
+    return principal
   }
 
   #byTokenHash(hash: string): Principal {

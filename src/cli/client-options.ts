@@ -1,4 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
+import { connectionOf } from '../client/connection.ts'
+import { HttpRequests } from '../client/http/http-requests.ts'
 import { BrokerClient, BrokerError } from '../client/index.ts'
 import type { OptionTable, OptionValues } from './command.ts'
 import type { Terminal } from './terminal.ts'
@@ -14,6 +16,8 @@ export const CLIENT_OPTIONS = {
 
 export interface Session {
   readonly client: BrokerClient
+  /** For what the client has no method for. */
+  readonly requests: HttpRequests
   /** Ends what the command does: an interruption, or the end of `--timeout`. */
   readonly signal: AbortSignal
 }
@@ -27,13 +31,14 @@ export async function openSession(
   const signal = withTimeout(terminal.signal, options.timeout)
   const token = await tokenOf(env, terminal)
   try {
-    const client = new BrokerClient({
+    const given = {
       url: options.url ?? (env['BROKER_URL'] || 'http://127.0.0.1:8080'),
       token,
       signal,
       retries: wholeNumber('--retry', options.retry, 0),
-    })
-    return { client, signal }
+    }
+    const requests = new HttpRequests(connectionOf(given, signal))
+    return { client: new BrokerClient(given), requests, signal }
   } catch (error) {
     if (error instanceof BrokerError) throw new UsageError(error.message, { cause: error })
     throw error

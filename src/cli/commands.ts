@@ -44,6 +44,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'make a token for a user',
     load: async () => (await import('./commands/token-create.ts')).tokenCreate,
   },
+  'token rotate': {
+    summary: 'make a new token for a user, and give the others an end',
+    load: async () => (await import('./commands/token-rotate.ts')).tokenRotate,
+  },
   'token revoke': {
     summary: 'remove a token from the users file',
     load: async () => (await import('./commands/token-revoke.ts')).tokenRevoke,

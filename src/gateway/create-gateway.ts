@@ -117,6 +117,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   installIdentity(app, {
     directory: identities,
     tickets: users.tickets,
+    lastUses: users.lastUses,
     certificateOf: ({ raw, headers }) =>
       trust.isFromProxy(raw) ? clientCertificate(headers) : undefined,
     origins: {

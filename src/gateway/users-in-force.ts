@@ -7,6 +7,7 @@ import {
   createAdminToken,
 } from '../auth/credentials/admin-token.ts'
 import { FailureThrottle } from '../auth/credentials/failure-throttle.ts'
+import { LastUses } from '../auth/credentials/last-uses.ts'
 import { UsersTable } from '../auth/rights/users-table.ts'
 import { openTicketKey } from '../auth/tickets/ticket-key.ts'
 import { Tickets } from '../auth/tickets/tickets.ts'
@@ -49,9 +50,10 @@ export class UsersFileRefused extends Error {
  * The users file and the table made of it. A content is put in force whole or not at all, and the last good
  * one is kept, so that a bad edit takes nobody's rights, not even after a restart.
  */
-export class UsersInForce implements Disposable {
+export class UsersInForce implements AsyncDisposable {
   readonly directory: UserDirectory
   readonly tickets: Tickets
+  readonly lastUses: LastUses
   /** Set on the first start only. */
   readonly newAdminToken: string | undefined
   readonly #options: UsersInForceOptions
@@ -60,16 +62,24 @@ export class UsersInForce implements Disposable {
 
   private constructor(
     options: UsersInForceOptions,
-    parts: { file: UsersFile; adminToken: AdminTokenFile; key: Buffer; isNew: boolean },
+    parts: {
+      readonly file: UsersFile
+      readonly adminToken: AdminTokenFile
+      readonly key: Buffer
+      readonly lastUses: LastUses
+      readonly isNew: boolean
+    },
   ) {
     this.#options = options
     this.#adminToken = parts.adminToken
     this.#file = parts.file
     const throttle = new FailureThrottle({ now: Date.now })
-    const { adminToken, file, key } = parts
+    const { adminToken, file, key, lastUses } = parts
+    this.lastUses = lastUses
     this.directory = new UserDirectory(new UsersTable(file), {
       adminToken,
       throttle,
+      lastUses,
       now: Date.now,
     })
     this.tickets = new Tickets({ key, directory: this.directory, throttle, now: Date.now })
@@ -86,7 +96,12 @@ export class UsersInForce implements Disposable {
     const isNew = !hasUsableAdministrator(users, Date.now()) && (await createAdminToken(tokenPath))
     const adminToken = AdminTokenFile.open(tokenPath)
     const key = await openTicketKey(join(data, 'state', 'ticket.key'))
-    return new UsersInForce(options, { file: users, adminToken, key, isNew })
+    const lastUses = await LastUses.open({
+      path: join(data, 'state', 'last-uses.json'),
+      now: Date.now,
+      onFailure: (err) => log.warn({ event: 'auth.last-uses', err }, 'last uses not written'),
+    })
+    return new UsersInForce(options, { file: users, adminToken, key, lastUses, isNew })
   }
 
   /** What judges an upload of the users file and an edit of it on disk. */
@@ -113,6 +128,7 @@ export class UsersInForce implements Disposable {
     }
     this.#file = read.value
     this.directory.swap(new UsersTable(read.value))
+    this.lastUses.retain(read.value.users.flatMap(({ credentials }) => credentials))
     log.info(
       { event: 'auth.users.accepted', users: read.value.users.length },
       'users file in force',
@@ -120,8 +136,9 @@ export class UsersInForce implements Disposable {
     await keep(bytes, keptFile(data))
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#adminToken.close()
+    await this.lastUses.close()
   }
 
   get #rules() {

@@ -27,14 +27,33 @@ export class MemoryAdminToken implements AdministratorToken {
   }
 }
 
+/** Times in memory, as `LastUses` has them. */
+class MemoryLastUses {
+  readonly #times = new Map<string, number>()
+  readonly #now: () => number
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  mark({ value }: { readonly value: string }): void {
+    this.#times.set(value, this.#now())
+  }
+
+  of({ value }: { readonly value: string }): number | undefined {
+    return this.#times.get(value)
+  }
+}
+
 /** A directory over the users of the fixture, with a clock that the test moves. */
 export function identityFixture(text: string = USERS_XML) {
   const clock = { ms: NOW_MS }
   const now = () => clock.ms
   const throttle = new FailureThrottle({ now })
   const adminToken = new MemoryAdminToken()
-  const directory = new UserDirectory(tableOf(text), { adminToken, throttle, now })
+  const lastUses = new MemoryLastUses(now)
+  const directory = new UserDirectory(tableOf(text), { adminToken, throttle, lastUses, now })
   const key = randomBytes(32)
   const tickets = new Tickets({ key, directory, throttle, now })
-  return { clock, now, throttle, adminToken, directory, key, tickets }
+  return { clock, now, throttle, adminToken, directory, key, tickets, lastUses }
 }

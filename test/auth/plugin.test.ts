@@ -3,12 +3,14 @@ import { test } from 'node:test'
 import Fastify, { type InjectOptions } from 'fastify'
 import { Value } from 'typebox/value'
 import { clientCertificate } from '../../src/auth/credentials/client-certificate.ts'
+import { tokenHash } from '../../src/auth/credentials/tokens.ts'
 import { installIdentity } from '../../src/auth/plugin.ts'
 import { TicketAnswer } from '../../src/auth/tickets/ticket-request.ts'
+import { UsersAnswer } from '../../src/auth/users-answer.ts'
 import { WhoAmI } from '../../src/auth/who-am-i.ts'
 import { BrokerError, toProblem } from '../../src/protocol/problem.ts'
 import { ADMIN_SECRET, identityFixture } from './identity-fixture.ts'
-import { CERTIFICATE, SECRETS } from './users-fixture.ts'
+import { CERTIFICATE, NOW_MS, SECRETS } from './users-fixture.ts'
 
 /** What a proxy passes on of the certificate whose hash is `PEM_SHA256`. */
 const PEM = `-----BEGIN CERTIFICATE-----
@@ -39,6 +41,7 @@ function appFixture(certificate?: string) {
   installIdentity(app, {
     directory: identity.directory,
     tickets: identity.tickets,
+    lastUses: identity.lastUses,
     origins: { allowed: ['https://dash.example'] },
     certificateOf: () => certificate,
   })
@@ -301,4 +304,35 @@ test('what is logged of a refusal does not hold the secret', async () => {
   assert.equal(refusal.code, 'CREDENTIAL_INVALID')
   assert.equal(refusal.from, '127.0.0.1')
   assert.ok(!lines.join('').includes(secret))
+})
+
+test('administrators see the users in force and when each credential was last used', async () => {
+  const { app, ask, clock, directory } = appFixture()
+  const headers = { 'x-broker-token': SECRETS.admin }
+  await ask('/', { 'x-broker-token': SECRETS.jenkins })
+  clock.ms += 1000
+  const reply = await app.inject({ url: '/auth/users', headers })
+  assert.equal(reply.statusCode, 200)
+  assert.ok(Value.Check(UsersAnswer, reply.json()))
+  assert.ok(!reply.body.includes(tokenHash(SECRETS.jenkins)))
+  const [admin, jenkins, ann] = reply.json<UsersAnswer>().users
+  assert.deepEqual(admin?.credentials, [
+    { kind: 'token', id: 'admin-1', expires: null, lastUsed: new Date(clock.ms).toISOString() },
+  ])
+  const [first, second] = jenkins?.credentials ?? []
+  assert.deepEqual(first, {
+    ...{ kind: 'token', id: 'jenkins-1', expires: '2027-11-20T00:00:00.000Z', note: 'controller' },
+    lastUsed: new Date(NOW_MS).toISOString(),
+  })
+  assert.equal(second?.lastUsed, null)
+  assert.deepEqual(ann, { name: 'ann', roles: ['reader'], credentials: [] })
+  assert.equal(await ask('/auth/users'), 'UNAUTHENTICATED')
+  assert.equal(await ask('/auth/users', { 'x-broker-token': SECRETS.jenkins }), 'FORBIDDEN')
+  clock.ms += 1000
+  directory.swap(directory.table)
+  const again = await app.inject({ url: '/auth/users', headers })
+  assert.equal(
+    again.json<UsersAnswer>().users[1]?.credentials[0]?.lastUsed,
+    new Date(NOW_MS + 1000).toISOString(),
+  )
 })

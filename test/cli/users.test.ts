@@ -275,3 +275,49 @@ test('users diff compares with what is in force in a broker', async () => {
   const token = { ...env, BROKER_TOKEN: TOKENS.reader }
   assert.equal((await runBroker(['users', 'diff'], { cwd: place.cwd, env: token })).code, 4)
 })
+
+test('token rotate adds a token and gives the others an end, the sooner one kept', async () => {
+  await using place = await setUp()
+  await place.run('token', 'create', '-u', 'jenkins', '--write')
+  await place.run('token', 'create', '-u', 'jenkins', '--write', '--expires', '1h')
+  const before = Date.now()
+  const { code, stdout } = await place.run(
+    'token',
+    'rotate',
+    'jenkins',
+    '--overlap',
+    '2h',
+    '--json',
+  )
+  assert.equal(code, 0)
+  const { token, id, expires, ending } = JSON.parse(stdout)
+  assert.ok(hasTokenChecksum(token))
+  assert.deepEqual([id, expires, ending.length], ['jenkins-3', null, 1])
+  assert.equal(ending[0].id, 'jenkins-1')
+  const end = Date.parse(ending[0].expires)
+  assert.ok(end >= before + 2 * 3_600_000 && end <= Date.now() + 2 * 3_600_000 + 1000)
+  const lines = (await place.run('users', 'list', '--json')).stdout.trim().split('\n')
+  const { credentials } = JSON.parse(lines[1] ?? '')
+  assert.deepEqual(
+    credentials.map((one: { id: string }) => one.id),
+    ['jenkins-1', 'jenkins-2', 'jenkins-3'],
+  )
+  assert.equal(credentials[0].expires, ending[0].expires)
+  assert.ok(Date.parse(credentials[1].expires) < end)
+  assert.equal(credentials[2].expires, null)
+  assert.equal((await place.run('token', 'rotate', 'nobody')).code, 4)
+  assert.equal((await place.run('token', 'rotate', 'jenkins', '--overlap', 'x')).code, 2)
+})
+
+test('users list --in-force tells when a credential was last used, after a restart too', async () => {
+  await using place = await setUp()
+  await using broker = await startGateway()
+  await broker.request('/auth/me', { as: 'jenkins' })
+  await using restarted = await broker.restart()
+  const env = { BROKER_URL: restarted.url, BROKER_TOKEN: restarted.adminToken }
+  const options = { cwd: place.cwd, env }
+  const { stdout } = await runBroker(['users', 'list', '--in-force'], options)
+  const [, jenkins, dashboard] = stdout.split('\n')
+  assert.match(jenkins ?? '', /^jenkins: ci; token jenkins-1 \(used 20\d\d-.*Z\)$/)
+  assert.equal(dashboard, 'dashboard: dashboard; token dashboard-1 (not used)')
+})

@@ -15,7 +15,7 @@ import { describeFault } from '../describe-failure.ts'
 import type { Terminal } from '../terminal.ts'
 import { readUsersFileOnDisk } from '../users-file-on-disk.ts'
 import { localSettings, USERS_OPTION } from '../users-file-option.ts'
-import { credentialAnswer, describeCredential } from './users-list.ts'
+import { describeCredential, shownCredential } from './users-list.ts'
 
 /** Where a broker serves the users file that is in force. */
 const IN_FORCE = 'config/broker_users.xml'
@@ -66,7 +66,7 @@ async function usersInForce(
 }
 
 function userAnswer({ credentials: { gained, lost }, ...user }: UserChange) {
-  const credentials = { gained: gained.map(credentialAnswer), lost: lost.map(credentialAnswer) }
+  const credentials = { gained: gained.map(shownCredential), lost: lost.map(shownCredential) }
   return { ...user, credentials }
 }
 
@@ -81,7 +81,9 @@ function* describeDiff({ roles, users, anonymousRoles }: UsersDiff): Generator<s
     if (change !== 'changed') yield `${who}: ${change}`
     yield* describe(who, ofUser, describeRole)
     yield* describe(who, grants, describeGrant)
-    yield* describe<ListedCredential>(who, credentials, describeCredential)
+    yield* describe<ListedCredential>(who, credentials, (one) =>
+      describeCredential(shownCredential(one)),
+    )
   }
   yield* describe('anonymous', anonymousRoles, describeRole)
 }

@@ -1,43 +1,74 @@
+import type { UsersAnswer } from '../../auth/users-answer.ts'
 import type { ListedCredential, UserRule } from '../../auth/users-file/users-file.ts'
+import { CLIENT_OPTIONS, openSession } from '../client-options.ts'
 import { defineCommand } from '../command.ts'
+import type { Terminal } from '../terminal.ts'
 import { readUsersFileOnDisk } from '../users-file-on-disk.ts'
 import { localSettings, USERS_OPTION } from '../users-file-option.ts'
 
 export const usersList = defineCommand({
-  usage: 'broker users list [--json]',
-  summary: 'Lists the users of the users file, their roles and what they are known by.',
+  usage: 'broker users list [--in-force] [--json]',
+  summary: 'Lists the users, their roles and what they are known by, of the users file.',
+  details: `With --in-force it asks the broker of --url, for which the token of an administrator is needed: who is in force
+there, and when each credential was last used.`,
   options: {
+    'in-force': { type: 'boolean', help: 'ask the broker instead of reading the file' },
+    ...CLIENT_OPTIONS,
     json: { type: 'boolean', help: 'print {name, roles, credentials}, one user a line' },
     ...USERS_OPTION,
   },
   positionals: [0, 0],
-  async run({ options }, { env, output }) {
-    const settings = await localSettings(options, env)
-    const { users } = await readUsersFileOnDisk(settings.users)
-    for (const user of users.users) {
-      await output.line(options.json ? JSON.stringify(userAnswer(user)) : describeUser(user))
+  async run({ options }, terminal) {
+    const users = options['in-force']
+      ? await usersInForce(options, terminal)
+      : (
+          await readUsersFileOnDisk((await localSettings(options, terminal.env)).users)
+        ).users.users.map(listedUser)
+    for (const user of users) {
+      await terminal.output.line(options.json ? JSON.stringify(user) : describeUser(user))
     }
     return 0
   },
 })
 
-function userAnswer({ name, roles, credentials }: UserRule) {
-  return { name, roles, credentials: credentials.map(credentialAnswer) }
+type AnsweredUser = UsersAnswer['users'][number]
+
+/** As the broker tells it; without last uses when it is of a file. */
+interface ShownUser extends Pick<AnsweredUser, 'name' | 'roles'> {
+  readonly credentials: readonly ShownCredential[]
+}
+
+type ShownCredential = Omit<AnsweredUser['credentials'][number], 'lastUsed'> & {
+  readonly lastUsed?: string | null
+}
+
+async function usersInForce(
+  options: Parameters<typeof openSession>[0],
+  terminal: Terminal,
+): Promise<readonly ShownUser[]> {
+  const { requests, signal } = await openSession(options, terminal)
+  const request = { method: 'GET', target: '/auth/users', repeat: 'always', signal } as const
+  return (await requests.sendForJson<UsersAnswer>(request)).users
+}
+
+function listedUser({ name, roles, credentials }: UserRule): ShownUser {
+  return { name, roles: [...roles], credentials: credentials.map(shownCredential) }
 }
 
 /** Without the hash of a token, which nobody needs to see. */
-export function credentialAnswer({ kind, id, expiresMs, note }: ListedCredential) {
+export function shownCredential({ kind, id, expiresMs, note }: ListedCredential): ShownCredential {
   const expires = expiresMs === undefined ? null : new Date(expiresMs).toISOString()
   return { kind, id, expires, ...(note !== undefined && { note }) }
 }
 
-function describeUser({ name, roles, credentials }: UserRule): string {
+function describeUser({ name, roles, credentials }: ShownUser): string {
   const known = credentials.map(describeCredential).join(', ')
   return `${name}: ${roles.join(' ') || 'no role'}; ${known || 'no credential'}`
 }
 
-export function describeCredential({ kind, id, expiresMs }: ListedCredential): string {
-  const until = expiresMs === undefined ? '' : ` until ${new Date(expiresMs).toISOString()}`
+export function describeCredential({ kind, id, expires, lastUsed }: ShownCredential): string {
   const name = kind === 'token' ? id : `${id.slice(0, 12)}…`
-  return `${kind} ${name}${until}`
+  const until = expires === null ? '' : ` until ${expires}`
+  if (lastUsed === undefined) return `${kind} ${name}${until}`
+  return `${kind} ${name}${until} (${lastUsed === null ? 'not used' : `used ${lastUsed}`})`
 }

@@ -1,5 +1,6 @@
 import type { TSchema } from 'typebox'
 import { TicketAnswer, TicketRequest } from '../../auth/tickets/ticket-request.ts'
+import { UsersAnswer } from '../../auth/users-answer.ts'
 import { WhoAmI } from '../../auth/who-am-i.ts'
 import * as answers from './answer-schemas.ts'
 import * as commands from './command-schemas.ts'
@@ -8,7 +9,14 @@ import * as events from './event-schemas.ts'
 type Schemas = Readonly<Record<string, TSchema>>
 
 /** `components.schemas` of the OpenAPI document. */
-export const HTTP_SCHEMAS: Schemas = { ...answers, ...events, WhoAmI, TicketRequest, TicketAnswer }
+export const HTTP_SCHEMAS: Schemas = {
+  ...answers,
+  ...events,
+  WhoAmI,
+  UsersAnswer,
+  TicketRequest,
+  TicketAnswer,
+}
 
 /** `components.schemas` of the AsyncAPI document. */
 export const MESSAGE_SCHEMAS: Schemas = { ...answers, ...events, ...commands }

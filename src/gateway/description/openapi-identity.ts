@@ -16,6 +16,20 @@ export const IDENTITY_PATHS: Readonly<Record<string, PathItem>> = {
       },
     }),
   },
+  '/auth/users': {
+    get: operation({
+      operationId: 'listUsers',
+      tag: 'identity',
+      summary: 'The users in force, what they are known by, and when each credential was last used',
+      answers: {
+        200: {
+          description: 'For administrators.',
+          content: { 'application/json': schemaRef('UsersAnswer') },
+        },
+      },
+      problems: ['UNAUTHENTICATED', 'FORBIDDEN'],
+    }),
+  },
   '/auth/tickets': {
     post: operation({
       operationId: 'createTicket',
