@@ -48,7 +48,7 @@ export interface Principal {
 }
 
 export interface CredentialReference {
-  readonly kind: 'token' | 'certificate' | 'curve-key' | 'ticket'
+  readonly kind: 'token' | 'certificate' | 'curve-key' | 'oidc' | 'ticket'
   /** Names the credential in logs and audits; never the secret. */
   readonly id: string
   /** Milliseconds since the epoch after which it is refused. */

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { timingSafeEqual } from 'node:crypto'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { BrokerError } from '../protocol/problem.ts'
 import { addressSource } from './credentials/address-source.ts'
 import type { AdministratorToken } from './credentials/admin-token.ts'
@@ -10,6 +10,7 @@ import type { CredentialReference, Identities, Principal } from './principal.ts'
 import { CompiledRights } from './rights/compiled-rights.ts'
 import { ADMIN_TOKEN_GRANTS } from './rights/grants.ts'
 import type { OwnedCredential, UsersTable } from './rights/users-table.ts'
+import { ISSUED_SECONDS, IssuedTokens } from './workload/issued-tokens.ts'
 
 export interface UserDirectoryDeps {
   readonly adminToken: AdministratorToken
@@ -25,8 +26,18 @@ interface Binding {
   readonly credential: OwnedCredential | undefined
   /** Of the administrator token: a new token in the file is another credential. */
   readonly adminHash?: string
-  /** What the principal shows instead of the credential itself: a ticket drawn on it. */
+  /** What the principal shows instead of the credential itself: a ticket or a token drawn on it. */
   readonly reference?: CredentialReference
+}
+
+/** A token that stands for a rule of the users file for a while. */
+export interface IssuedToken {
+  readonly secret: string
+  readonly user: string
+  /** Names it in logs. */
+  readonly id: string
+  readonly issuedMs: number
+  readonly expiresMs: number
 }
 
 /** The name of the principal that the administrator token authenticates. */
@@ -41,6 +52,7 @@ export class UserDirectory implements Identities {
   readonly #deps: UserDirectoryDeps
   readonly #bindings = new WeakMap<Principal, Binding>()
   readonly #listeners = new Set<() => void>()
+  readonly #issued: IssuedTokens
   #table: UsersTable
   /** One principal per credential of the table in force. */
   #principals = new WeakMap<OwnedCredential, Principal>()
@@ -50,6 +62,7 @@ export class UserDirectory implements Identities {
     this.#table = table
     this.#anonymous = anonymousOf(table)
     this.#deps = deps
+    this.#issued = new IssuedTokens(deps.now)
     deps.adminToken.onChange(() => this.#announce())
   }
 
@@ -118,9 +131,11 @@ export class UserDirectory implements Identities {
     const binding = this.#bindings.get(principal)
     if (binding === undefined) return undefined
     const now = this.#current(binding)
-    return now === undefined || binding.reference === undefined
-      ? now
-      : this.#bind({ ...now, credential: binding.reference }, binding)
+    const { reference } = binding
+    if (now === undefined || reference === undefined) return now
+    return this.isExpired(reference)
+      ? undefined
+      : this.#bind({ ...now, credential: reference }, binding)
   }
 
   /** The roles that the users file gives; none for the administrator token, which needs no file. */
@@ -140,6 +155,28 @@ export class UserDirectory implements Identities {
     return this.#bind({ ...principal, credential: reference }, { ...binding, reference })
   }
 
+  /**
+   * A token for what a rule of kind oidc means; gone with the rule, and after 15 minutes.
+   *
+   * @returns undefined when the rule is no longer in force
+   * @throws {BrokerError} `TOO_MANY_REQUESTS`
+   */
+  issue(rule: OwnedCredential): IssuedToken | undefined {
+    const principal = this.#current({ credential: rule })
+    if (principal === undefined) return undefined
+    const issuedMs = this.#deps.now()
+    const expiresMs = Math.min(issuedMs + ISSUED_SECONDS * 1000, rule.expiresMs ?? Infinity)
+    const id = randomBytes(8).toString('hex')
+    const reference = { kind: 'oidc', id, expiresMs } as const
+    const binding = { credential: rule, reference }
+    const secret = this.#issued.issue(this.#bind({ ...principal, credential: reference }, binding))
+    return { secret, user: rule.user, id, issuedMs, expiresMs }
+  }
+
+  isExpired({ expiresMs = Infinity }: { readonly expiresMs?: number }): boolean {
+    return expiresMs <= this.#deps.now()
+  }
+
   /** Only a login is a use: a principal that is made anew after a change of the table is none. */
   #marked(principal: Principal): Principal {
     const credential = this.#bindings.get(principal)?.credential
@@ -152,6 +189,9 @@ export class UserDirectory implements Identities {
     if (listed !== undefined) return this.#principalOf(listed)
     const admin = this.#deps.adminToken.hash()
     if (admin !== undefined && isSameHash(admin, hash)) return this.#administrator(hash)
+    const issued = this.#issued.principal(hash)
+    const renewed = issued && this.renew(issued)
+    if (renewed !== undefined) return renewed
     throw new BrokerError('CREDENTIAL_INVALID', 'the token is not known')
   }
 
@@ -162,7 +202,7 @@ export class UserDirectory implements Identities {
   }
 
   #principalOf(listed: OwnedCredential): Principal {
-    if (this.#isExpired(listed)) {
+    if (this.isExpired(listed)) {
       throw new BrokerError('CREDENTIAL_INVALID', `the ${listed.kind} has expired`)
     }
     const known = this.#principals.get(listed)
@@ -190,12 +230,8 @@ export class UserDirectory implements Identities {
       return isThere ? this.#administrator(adminHash) : undefined
     }
     const listed = this.#table.credential(before.kind, before.value)
-    const isGone = listed?.user !== before.user || this.#isExpired(listed)
+    const isGone = listed?.user !== before.user || this.isExpired(listed)
     return isGone ? undefined : this.#principalOf(listed)
-  }
-
-  #isExpired(listed: OwnedCredential): boolean {
-    return listed.expiresMs !== undefined && listed.expiresMs <= this.#deps.now()
   }
 
   #bind(principal: Principal, binding: Binding): Principal {

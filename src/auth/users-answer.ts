@@ -12,7 +12,7 @@ export const UsersAnswer = Type.Object({
       roles: Type.Array(Type.String()),
       credentials: Type.Array(
         Type.Object({
-          kind: Type.Enum(['token', 'certificate', 'curve-key']),
+          kind: Type.Enum(['token', 'certificate', 'curve-key', 'oidc']),
           id: Type.String({ description: 'Of a token its id, else what it is recognised by.' }),
           expires: Time,
           note: Type.Optional(Type.String()),

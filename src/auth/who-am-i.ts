@@ -19,7 +19,7 @@ export const WhoAmI = Type.Object({
   user: Type.Union([Type.String(), Type.Null()], { description: 'null for anonymous.' }),
   credential: Type.Union([
     Type.Object({
-      kind: Type.Enum(['token', 'certificate', 'curve-key', 'ticket']),
+      kind: Type.Enum(['token', 'certificate', 'curve-key', 'oidc', 'ticket']),
       id: Type.String(),
       expires: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
     }),

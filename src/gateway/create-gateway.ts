@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { clientCertificate } from '../auth/credentials/client-certificate.ts'
 import { installIdentity } from '../auth/plugin.ts'
 import type { Principal } from '../auth/principal.ts'
+import { exchangePlugin } from '../auth/workload/exchange-plugin.ts'
 import { Connections } from '../events/delivery/connections.ts'
 import { Delivery } from '../events/delivery/delivery.ts'
 import { eventsPlugin } from '../events/plugin.ts'
@@ -125,6 +126,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
       ...(settings.publicUrl !== undefined && { publicUrl: settings.publicUrl }),
     },
   })
+  await app.register((scope) => exchangePlugin(scope, users))
   installDescription(app, {
     version,
     publicUrlOf: ({ protocol, host }) => settings.publicUrl ?? `${protocol}://${host}`,

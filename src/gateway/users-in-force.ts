@@ -17,6 +17,8 @@ import { readUsersFile } from '../auth/users-file/read-users-file.ts'
 import type { UsersFault } from '../auth/users-file/users-fault.ts'
 import type { UsersFile } from '../auth/users-file/users-file.ts'
 import { shrinkFault } from '../auth/users-file/users-shrink.ts'
+import { IssuerKeys } from '../auth/workload/issuer-keys.ts'
+import { TokenExchange } from '../auth/workload/token-exchange.ts'
 import type { ContentValidator } from '../files/content-validator.ts'
 import type { FilePath } from '../protocol/file-path.ts'
 
@@ -53,6 +55,7 @@ export class UsersFileRefused extends Error {
 export class UsersInForce implements AsyncDisposable {
   readonly directory: UserDirectory
   readonly tickets: Tickets
+  readonly exchange: TokenExchange
   readonly lastUses: LastUses
   /** Set on the first start only. */
   readonly newAdminToken: string | undefined
@@ -83,6 +86,14 @@ export class UsersInForce implements AsyncDisposable {
       now: Date.now,
     })
     this.tickets = new Tickets({ key, directory: this.directory, throttle, now: Date.now })
+    this.exchange = new TokenExchange({
+      directory: this.directory,
+      keys: new IssuerKeys(Date.now),
+      // Of its own, and wider: one wrong workflow must not close the address that all runners have, and
+      // there is no secret to guess.
+      throttle: new FailureThrottle({ now: Date.now, maxFailures: 100 }),
+      now: Date.now,
+    })
     this.newAdminToken = parts.isNew ? adminTokenPath(options.data) : undefined
   }
 

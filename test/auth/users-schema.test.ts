@@ -23,7 +23,17 @@ const MEANING = [
   /^"(topics|files)" is not a valid pattern: /,
   /^"(roles|actions)" names one thing twice/,
   /^"public" is not a CURVE key/,
+  /^a claim is there more than once/,
+  /^"issuer" has no valid host or port/,
 ]
+
+const OIDC = `<oidc issuer="https://ci.example" audience="broker" note="n"><claim name="sub" value="a/*"/>
+  <claim name="ref" value="main"/></oidc>`
+
+const USERS = USERS_XML.replace(
+  '<user name="ann" roles="reader"/>',
+  `<user name="ann">${OIDC}</user>`,
+)
 
 /** What each attribute is given in turn, beside its own value. */
 const VALUES = [
@@ -66,6 +76,10 @@ const VALUES = [
     '-2027-11-20T00:00:00Z',
     '2027-11-20T00:00:00z',
   ],
+  ...['https://a.example:8443/b/c', 'https://', 'http://a.example', 'http://127.0.0.1:1/'],
+  ...['http://[::1]', 'https://a.example?b', 'https://a.example#b', 'https://u@a.example'],
+  ...['https://a:99999', 'HTTPS://a', '*', '*/*', 'a/*', 'x'.repeat(128), 'x'.repeat(129)],
+  ...['x'.repeat(200), 'x'.repeat(201), '\u{1f600}'.repeat(200), '\u{1f600}'.repeat(300)],
 ]
 
 const ATTRIBUTES = [
@@ -146,8 +160,8 @@ const skip = spawnSync('xmllint', ['--version']).error !== undefined && 'xmllint
 test('the schema for editors and the broker accept and refuse the same files', {
   skip,
 }, async () => {
-  const texts = [await readFile(SHIPPED, 'utf8'), USERS_XML]
-  texts.push(...[...variantsOf(rootOf(USERS_XML))].map(written))
+  const texts = [await readFile(SHIPPED, 'utf8'), USERS]
+  texts.push(...[...variantsOf(rootOf(USERS))].map(written))
   const bySchema = await validBySchema(texts)
   const counts = { both: 0, neither: 0, meaning: 0 }
   for (const [index, text] of texts.entries()) {

@@ -18,6 +18,7 @@ export class UsersTable {
   readonly #users: ReadonlyMap<string, UserRule>
   readonly #roles: ReadonlyMap<string, readonly GrantRule[]>
   readonly #credentials: ReadonlyMap<string, OwnedCredential>
+  readonly #workloads: ReadonlyMap<string, readonly OwnedCredential[]>
   readonly #rights = new Map<string, CompiledRights>()
   readonly #sharedRights = new Map<string, CompiledRights>()
   readonly #anonymousRights: CompiledRights
@@ -33,6 +34,10 @@ export class UsersTable {
       }
     }
     this.#credentials = credentials
+    this.#workloads = Map.groupBy(
+      credentials.values().filter(({ kind }) => kind === 'oidc'),
+      ({ workload }) => workload?.issuer ?? '',
+    )
     this.#anonymousRights = this.#compile(null, file.anonymousRoles, [])
   }
 
@@ -47,6 +52,11 @@ export class UsersTable {
    */
   credential(kind: ListedCredential['kind'], value: string): OwnedCredential | undefined {
     return this.#credentials.get(keyOf(kind, value))
+  }
+
+  /** The rules of kind oidc for an issuer, expired ones too, in the order of the file. */
+  workloadsOf(issuer: string): readonly OwnedCredential[] {
+    return this.#workloads.get(issuer) ?? []
   }
 
   user(name: string): UserRule | undefined {

@@ -2,7 +2,7 @@ import type { ListedCredential, UserRule, UsersFile } from './users-file.ts'
 
 /**
  * True when some user may `administer` and has a credential to do it with. CURVE keys do not count: they
- * open ZeroMQ endpoints, where nothing is administered.
+ * open ZeroMQ endpoints, where nothing is administered. Workloads do not either: no person can be one.
  */
 export function hasUsableAdministrator(file: UsersFile, nowMs: number): boolean {
   const grantsOf = new Map(file.roles.map((role) => [role.name, role.grants]))
@@ -17,5 +17,6 @@ export function hasUsableAdministrator(file: UsersFile, nowMs: number): boolean 
 }
 
 function isUsable(credential: ListedCredential, nowMs: number): boolean {
-  return credential.kind !== 'curve-key' && (credential.expiresMs ?? Infinity) > nowMs
+  const isUsed = credential.kind === 'token' || credential.kind === 'certificate'
+  return isUsed && (credential.expiresMs ?? Infinity) > nowMs
 }

@@ -4,13 +4,17 @@ import { parseExpiryTime } from './expiry-time.ts'
 import type { FaultList } from './users-fault.ts'
 import type { ListedCredential } from './users-file.ts'
 import type { XmlElement } from './users-xml.ts'
+import { readWorkload, workloadHash } from './workload-element.ts'
 
-/** Reads `<token>`, `<certificate>` and `<curve-key>`; undefined when a fault was reported. */
+export const CREDENTIAL_ELEMENTS: readonly string[] = ['token', 'certificate', 'curve-key', 'oidc']
+
+/** Reads one of `CREDENTIAL_ELEMENTS`; undefined when a fault was reported. */
 export function readCredential(
   element: XmlElement,
   faults: FaultList,
 ): ListedCredential | undefined {
   if (element.name === 'token') return readToken(element, faults)
+  if (element.name === 'oidc') return readOidc(element, faults)
   return element.name === 'certificate'
     ? readCertificate(element, faults)
     : readCurveKey(element, faults)
@@ -45,10 +49,24 @@ function readCurveKey(element: XmlElement, faults: FaultList): ListedCredential 
   return { kind: 'curve-key', id: value, value, ...rest }
 }
 
-function readerOf(element: XmlElement, faults: FaultList, own: readonly string[]): ElementReader {
+function readOidc(element: XmlElement, faults: FaultList): ListedCredential | undefined {
+  const reader = readerOf(element, faults, ['issuer', 'audience'], ['claim'])
+  const workload = readWorkload(reader, faults)
+  const rest = readRest(reader)
+  if (workload === undefined || rest === undefined) return undefined
+  const value = workloadHash(workload)
+  return { kind: 'oidc', id: value, value, workload, ...rest }
+}
+
+function readerOf(
+  element: XmlElement,
+  faults: FaultList,
+  own: readonly string[],
+  children: readonly string[] = [],
+): ElementReader {
   return new ElementReader(element, faults, {
     attributes: [...own, 'expires', 'note'],
-    children: [],
+    children,
   })
 }
 

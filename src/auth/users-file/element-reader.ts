@@ -86,7 +86,8 @@ export class ElementReader {
 
   note(): string | undefined {
     const note = this.optional('note')
-    if (note === undefined || note.length <= MAX_NOTE_LENGTH) return note
+    // Counted as a schema counts, and as a person does.
+    if (note === undefined || [...note].length <= MAX_NOTE_LENGTH) return note
     this.fault(`"note" is longer than ${MAX_NOTE_LENGTH} characters`)
     return undefined
   }

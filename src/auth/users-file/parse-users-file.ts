@@ -1,6 +1,6 @@
 import { err, ok, type Result } from '../../protocol/result.ts'
 import { hasUsableAdministrator } from './administrators.ts'
-import { readCredential } from './credential-element.ts'
+import { CREDENTIAL_ELEMENTS, readCredential } from './credential-element.ts'
 import { ElementReader, quotedName } from './element-reader.ts'
 import { readGrant } from './grant-element.ts'
 import { UniqueNames } from './unique-names.ts'
@@ -82,14 +82,14 @@ function readUser(element: XmlElement, context: UserContext): UserRule[] {
   const { names, credentials, faults } = context
   const reader = new ElementReader(element, faults, {
     attributes: ['name', 'roles'],
-    children: ['token', 'certificate', 'curve-key', 'allow', 'deny'],
+    children: [...CREDENTIAL_ELEMENTS, 'allow', 'deny'],
   })
   const name = reader.name('name')
   if (name !== undefined) names.user.add(element, name)
   const roles = readRoles(reader, names.role)
   const listed: ListedCredential[] = []
   for (const child of element.children) {
-    if (!['token', 'certificate', 'curve-key'].includes(child.name)) continue
+    if (!CREDENTIAL_ELEMENTS.includes(child.name)) continue
     const credential = readCredential(child, faults)
     if (credential === undefined) continue
     credentials.add(child, credential)

@@ -1,4 +1,5 @@
 import type { Action } from '../principal.ts'
+import type { WorkloadRule } from '../workload/workload-rule.ts'
 
 /** What a grant speaks of: topics, paths, or the broker itself. */
 export type GrantKind = 'topics' | 'files' | 'broker'
@@ -15,11 +16,13 @@ export interface GrantRule {
 
 /** A credential that the file lists: never a secret, only what one is recognised by. */
 export interface ListedCredential {
-  readonly kind: 'token' | 'certificate' | 'curve-key'
+  readonly kind: 'token' | 'certificate' | 'curve-key' | 'oidc'
   /** Names it in logs: the id of a token, else the same as `value`. */
   readonly id: string
-  /** SHA-256 in lower-case hex (of the token, of the DER), or the Z85 text of a CURVE key. */
+  /** SHA-256 in lower-case hex (of the token, of the DER, of an oidc rule), or the Z85 text of a CURVE key. */
   readonly value: string
+  /** Of kind oidc, and of it alone. */
+  readonly workload?: WorkloadRule
   /** Milliseconds since the epoch after which it is refused. */
   readonly expiresMs?: number
   readonly note?: string

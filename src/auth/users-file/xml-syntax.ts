@@ -66,7 +66,7 @@ function asFault(error: unknown, body: string, lines: LineTable): UsersFault {
 }
 
 const ELEMENT_NAMES =
-  /^'(broker-users|role|user|anonymous|token|certificate|curve-key|allow|deny)'$/
+  /^'(broker-users|role|user|anonymous|token|certificate|curve-key|oidc|claim|allow|deny)'$/
 
 /** The validator quotes what it stumbled over, which may be a hash: only our own element names stay. */
 function withoutContent(message: string): string {

@@ -2,6 +2,7 @@ import type { TSchema } from 'typebox'
 import { TicketAnswer, TicketRequest } from '../../auth/tickets/ticket-request.ts'
 import { UsersAnswer } from '../../auth/users-answer.ts'
 import { WhoAmI } from '../../auth/who-am-i.ts'
+import { ExchangeAnswer, ExchangeRequest } from '../../auth/workload/exchange-request.ts'
 import * as answers from './answer-schemas.ts'
 import * as commands from './command-schemas.ts'
 import * as events from './event-schemas.ts'
@@ -16,6 +17,8 @@ export const HTTP_SCHEMAS: Schemas = {
   UsersAnswer,
   TicketRequest,
   TicketAnswer,
+  ExchangeRequest,
+  ExchangeAnswer,
 }
 
 /** `components.schemas` of the AsyncAPI document. */

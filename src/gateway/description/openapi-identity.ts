@@ -30,6 +30,27 @@ export const IDENTITY_PATHS: Readonly<Record<string, PathItem>> = {
       problems: ['UNAUTHENTICATED', 'FORBIDDEN'],
     }),
   },
+  '/auth/token': {
+    post: operation({
+      operationId: 'exchangeToken',
+      tag: 'identity',
+      summary: 'A token for a job of a CI system, known by its OIDC token',
+      description:
+        'Which jobs of which issuer are a user, `<oidc>` of the users file says. The token is good for 15 minutes, ' +
+        'until the rule is gone, or until the broker is restarted. A refusal tells no reason; the log does.',
+      body: {
+        'application/x-www-form-urlencoded': schemaRef('ExchangeRequest'),
+        'application/json': schemaRef('ExchangeRequest'),
+      },
+      answers: {
+        200: {
+          description: 'A token.',
+          content: { 'application/json': schemaRef('ExchangeAnswer') },
+        },
+      },
+      problems: ['JSON_INVALID', 'TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED', 'UNAVAILABLE'],
+    }),
+  },
   '/auth/tickets': {
     post: operation({
       operationId: 'createTicket',

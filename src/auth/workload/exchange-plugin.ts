@@ -1,0 +1,58 @@
+import type { FastifyInstance } from 'fastify'
+import { BrokerError } from '../../protocol/problem.ts'
+import { addressSource } from '../credentials/address-source.ts'
+import {
+  ACCESS_TOKEN,
+  type ExchangeAnswer,
+  parseExchangeRequest,
+  parseForm,
+} from './exchange-request.ts'
+import type { TokenExchange } from './token-exchange.ts'
+
+const MAX_BODY_BYTES = 32 * 1024
+
+/** `POST /auth/token`, for workloads: `ExchangeRequest` in, `ExchangeAnswer` out. */
+export async function exchangePlugin(
+  app: FastifyInstance,
+  { exchange }: { readonly exchange: TokenExchange },
+): Promise<void> {
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string' },
+    async (_request: unknown, text: string) => parseForm(text),
+  )
+  app.post('/auth/token', { bodyLimit: MAX_BODY_BYTES }, async (request, reply) => {
+    reply.header('cache-control', 'no-store')
+    const { subject_token: token, user: wanted } = parseExchangeRequest(request.body)
+    try {
+      const { secret, user, id, expiresMs, issuedMs, subject } = await exchange.exchange(
+        token,
+        wanted,
+        request.ip,
+      )
+      const fields = { event: 'auth.token.issued', user, credential: id, subject: shown(subject) }
+      request.log.info(fields, 'token issued')
+      const answer: ExchangeAnswer = {
+        access_token: secret,
+        issued_token_type: ACCESS_TOKEN,
+        token_type: 'Bearer',
+        expires_in: Math.floor((expiresMs - issuedMs) / 1000),
+        user,
+      }
+      return answer
+    } catch (error) {
+      if (error instanceof BrokerError) {
+        const reason = error.cause instanceof Error ? error.cause.message : undefined
+        const from = addressSource(request.ip)
+        const fields = { event: 'auth.token.refused', code: error.code, reason, from }
+        request.log.info(fields, 'refused')
+      }
+      throw error
+    }
+  })
+}
+
+/** It comes from outside, though signed: a log line is not a place for much of it. */
+function shown(subject: string): string {
+  return subject.slice(0, 200)
+}
