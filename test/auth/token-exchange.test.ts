@@ -177,7 +177,7 @@ test('an issuer that fails is 503, not the fault of the job, and left in peace f
     { issuer: issuer.url, jwks_uri: 'http://127.0.0.2:1/keys' },
     { issuer: issuer.url, jwks_uri: 7 },
     null,
-    'x'.repeat(300_000),
+    { issuer: issuer.url, jwks_uri: `${issuer.url}/keys`, padding: 'x'.repeat(300_000) },
   ]
   for (const metadata of wrong) {
     issuer.answer = (path, response) => {
