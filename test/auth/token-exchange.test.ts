@@ -17,12 +17,17 @@ function usersFor(issuer: string, claims = REPOSITORY, more = ''): string {
     <user name="app" roles="ci">${rule}</user>`)
 }
 
-async function setUp(usersOf: (issuer: string) => string = usersFor) {
+async function setUp(usersOf: (issuer: string) => string = usersFor, timeoutMs?: number) {
   const issuer = await OidcIssuer.start()
   const identity = identityFixture(usersOf(issuer.url))
   identity.clock.ms = Date.now()
   const { directory, throttle, now } = identity
-  const exchange = new TokenExchange({ directory, throttle, now, keys: new IssuerKeys(now) })
+  const exchange = new TokenExchange({
+    directory,
+    throttle,
+    now,
+    keys: new IssuerKeys(now, timeoutMs),
+  })
   /** The reason for the log of a refusal. */
   const refused = async (token: string, user?: string, code = 'CREDENTIAL_INVALID') => {
     const error: unknown = await exchange.exchange(token, user, '192.0.2.1').then(
@@ -196,6 +201,18 @@ test('an issuer that fails is 503, not the fault of the job, and left in peace f
   await refused(token, undefined, 'UNAVAILABLE')
   issuer.answer = undefined
   await exchanged(token)
+})
+
+test('an issuer that does not answer, or not to the end, is given up', async () => {
+  await using place = await setUp(usersFor, 100)
+  const { issuer, refused, clock } = place
+  const token = await issuer.token()
+  issuer.answer = () => true
+  await refused(token, undefined, 'UNAVAILABLE')
+  issuer.answer = (path, response) => path === '/keys' && response.write('{"keys":[') !== undefined
+  clock.ms += 10_000
+  await refused(token, undefined, 'UNAVAILABLE')
+  assert.deepEqual(issuer.requests.slice(1), ['/.well-known/openid-configuration', '/keys'])
 })
 
 test('many refused tokens from one address are answered with a time to wait', async () => {

@@ -25,12 +25,17 @@ interface Discovered {
  */
 export class IssuerKeys {
   readonly #now: () => number
+  readonly #timeoutMs: number
   readonly #discovered = new Map<string, Discovered>()
   readonly #pausedUntilMs = new Map<string, number>()
 
-  /** @param now - milliseconds since the epoch */
-  constructor(now: () => number) {
+  /**
+   * @param now - milliseconds since the epoch
+   * @param timeoutMs - for one request to an issuer, its body included
+   */
+  constructor(now: () => number, timeoutMs: number = TIMEOUT_MS) {
     this.#now = now
+    this.#timeoutMs = timeoutMs
   }
 
   /**
@@ -63,7 +68,7 @@ export class IssuerKeys {
 
   async #discover(issuer: string): Promise<JWTVerifyGetKey> {
     const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
-    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const signal = AbortSignal.timeout(this.#timeoutMs)
     const metadata: unknown = await (await this.#fetch(issuer, url, signal)).json()
     const { issuer: named, jwks_uri: place } = Object(metadata) as Record<string, unknown>
     const keysUrl = typeof place === 'string' ? URL.parse(place) : null
@@ -71,7 +76,7 @@ export class IssuerKeys {
       throw new IssuerUnavailable('the issuer names itself, or the place of its keys, otherwise')
     }
     return createRemoteJWKSet(keysUrl, {
-      timeoutDuration: TIMEOUT_MS,
+      timeoutDuration: this.#timeoutMs,
       cooldownDuration: REFRESH_MS,
       cacheMaxAge: KEPT_MS,
       [customFetch]: (place, options) => this.#fetch(issuer, place, options.signal),
