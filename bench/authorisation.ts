@@ -172,6 +172,12 @@ function section(
       `Decisions are of processor time, over all users in turn. The cost for a request is that of GET /livez, which decides ` +
         `nothing, by ${CONNECTIONS} connections that ask again when answered, with a token and without: processor time of the broker.`,
     ],
+    tried: [
+      'Rights of each user compiled by themselves: 400 us for a user, once. What the roles give to all alike compiled once: 15 us.',
+      'Patterns in lists, prefixes compared one by one: grows with the grants. A tree of segments: 200 grants cost what 2 do.',
+      'Good logins remembered in order of use: 5.5 us for a login, half of it for the order. Two generations without order: 1.5 us.',
+      'All users copied from the thread at once: the loop stood still for 86 ms. In slices of 1,000 when asked for: 14 ms.',
+    ],
     tables: [
       {
         head: ['', 'ms to be ready', 'loop ms', 'runs that count'],
