@@ -173,8 +173,8 @@ function section(
         `nothing, by ${CONNECTIONS} connections that ask again when answered, with a token and without: processor time of the broker.`,
     ],
     tried: [
-      'Rights of each user compiled by themselves: 400 us for a user, once. What the roles give to all alike compiled once: 15 us.',
-      'Patterns in lists, prefixes compared one by one: grows with the grants. A tree of segments: 200 grants cost what 2 do.',
+      'Rights of each user compiled by themselves: 145 us for a user, once, and 950 MB for all. What the roles give to all alike compiled once: 15 us and 47 MB.',
+      'Patterns in lists, prefixes compared one by one: 2.0 us for a decision with 200 grants, 0.05 us with 2. A tree of segments: 0.12 and 0.07 us.',
       'Good logins remembered in order of use: 5.5 us for a login, half of it for the order. Two generations without order: 1.5 us.',
       'All users copied from the thread at once: the loop stood still for 86 ms. In slices of 1,000 when asked for: 14 ms.',
     ],

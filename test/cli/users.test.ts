@@ -321,3 +321,24 @@ test('users list --in-force tells when a credential was last used, after a resta
   assert.match(jenkins ?? '', /^jenkins: ci; token jenkins-1 \(used 20\d\d-.*Z\)$/)
   assert.equal(dashboard, 'dashboard: dashboard; token dashboard-1 (not used)')
 })
+
+test('users list and diff tell which jobs are a user', async () => {
+  await using place = await setUp()
+  const oidc =
+    '<oidc issuer="https://ci.example" audience="b"><claim name="sub" value="a/*"/></oidc>'
+  const other = join(place.cwd, 'new.xml')
+  await writeFile(other, USERS.replace('"ci"/>', `"ci">${oidc}</user>`))
+  const list = await place.run('users', 'list', '--users', other)
+  assert.match(list.stdout, /^jenkins: ci; oidc https:\/\/ci\.example sub=a\/\*$/m)
+  const diff = await place.run('users', 'diff', other, '--base', place.users, '--json')
+  const [user] = JSON.parse(diff.stdout).users
+  const [gained] = user.credentials.gained
+  assert.deepEqual(gained.workload, {
+    issuer: 'https://ci.example',
+    audience: 'b',
+    claims: [{ name: 'sub', value: 'a/*' }],
+  })
+  const admin = await place.run('token', 'create', '-u', 'jenkins', '--write', '--users', other)
+  assert.equal(admin.code, 0)
+  assert.match(await readFile(other, 'utf8'), /<token id="jenkins-1".*\n/)
+})

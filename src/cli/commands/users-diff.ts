@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { credentialAnswer } from '../../auth/users-answer.ts'
 import { parseUsersFile } from '../../auth/users-file/parse-users-file.ts'
 import {
   type Difference,
@@ -15,7 +16,7 @@ import { describeFault } from '../describe-failure.ts'
 import type { Terminal } from '../terminal.ts'
 import { readUsersFileOnDisk } from '../users-file-on-disk.ts'
 import { localSettings, USERS_OPTION } from '../users-file-option.ts'
-import { describeCredential, shownCredential } from './users-list.ts'
+import { describeCredential } from './users-list.ts'
 
 /** Where a broker serves the users file that is in force. */
 const IN_FORCE = 'config/broker_users.xml'
@@ -66,7 +67,7 @@ async function usersInForce(
 }
 
 function userAnswer({ credentials: { gained, lost }, ...user }: UserChange) {
-  const credentials = { gained: gained.map(shownCredential), lost: lost.map(shownCredential) }
+  const credentials = { gained: gained.map(credentialAnswer), lost: lost.map(credentialAnswer) }
   return { ...user, credentials }
 }
 
@@ -82,7 +83,7 @@ function* describeDiff({ roles, users, anonymousRoles }: UsersDiff): Generator<s
     yield* describe(who, ofUser, describeRole)
     yield* describe(who, grants, describeGrant)
     yield* describe<ListedCredential>(who, credentials, (one) =>
-      describeCredential(shownCredential(one)),
+      describeCredential(credentialAnswer(one)),
     )
   }
   yield* describe('anonymous', anonymousRoles, describeRole)

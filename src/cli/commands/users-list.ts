@@ -1,5 +1,5 @@
-import type { UsersAnswer } from '../../auth/users-answer.ts'
-import type { ListedCredential, UserRule } from '../../auth/users-file/users-file.ts'
+import { credentialAnswer, type UsersAnswer } from '../../auth/users-answer.ts'
+import type { UserRule } from '../../auth/users-file/users-file.ts'
 import { CLIENT_OPTIONS, openSession } from '../client-options.ts'
 import { defineCommand } from '../command.ts'
 import type { Terminal } from '../terminal.ts'
@@ -52,13 +52,7 @@ async function usersInForce(
 }
 
 function listedUser({ name, roles, credentials }: UserRule): ShownUser {
-  return { name, roles: [...roles], credentials: credentials.map(shownCredential) }
-}
-
-/** Without the hash of a token, which nobody needs to see. */
-export function shownCredential({ kind, id, expiresMs, note }: ListedCredential): ShownCredential {
-  const expires = expiresMs === undefined ? null : new Date(expiresMs).toISOString()
-  return { kind, id, expires, ...(note !== undefined && { note }) }
+  return { name, roles: [...roles], credentials: credentials.map(credentialAnswer) }
 }
 
 function describeUser({ name, roles, credentials }: ShownUser): string {
@@ -66,9 +60,16 @@ function describeUser({ name, roles, credentials }: ShownUser): string {
   return `${name}: ${roles.join(' ') || 'no role'}; ${known || 'no credential'}`
 }
 
-export function describeCredential({ kind, id, expires, lastUsed }: ShownCredential): string {
-  const name = kind === 'token' ? id : `${id.slice(0, 12)}…`
+export function describeCredential(credential: ShownCredential): string {
+  const { kind, expires, lastUsed } = credential
+  const name = nameOf(credential)
   const until = expires === null ? '' : ` until ${expires}`
   if (lastUsed === undefined) return `${kind} ${name}${until}`
   return `${kind} ${name}${until} (${lastUsed === null ? 'not used' : `used ${lastUsed}`})`
+}
+
+function nameOf({ kind, id, workload }: ShownCredential): string {
+  if (workload === undefined) return kind === 'token' ? id : `${id.slice(0, 12)}…`
+  const claims = workload.claims.map(({ name, value }) => `${name}=${value}`)
+  return `${workload.issuer} ${claims.join(' ')}`
 }
