@@ -77,6 +77,7 @@ test('a token ends with its rule, and with the end of its rule', async () => {
   assert.equal(directory.renew(principal)?.user, 'app')
   directory.swap(tableOf(usersFor(place.issuer.url, '<claim name="repository" value="acme/*"/>')))
   assert.equal(directory.renew(principal), undefined)
+  directory.swap(tableOf(usersFor(place.issuer.url)))
   assert.throws(() => directory.authenticate(secret, '192.0.2.2'), { code: 'CREDENTIAL_INVALID' })
 })
 

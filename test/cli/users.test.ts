@@ -14,7 +14,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { hasTokenChecksum, tokenHash } from '../../src/auth/credentials/tokens.ts'
+import { addUser } from '../../src/auth/users-file/edit-users-file.ts'
 import { expiryOf } from '../../src/cli/commands/token-create.ts'
+import { readUsersFileOnDisk, saveUsersFile } from '../../src/cli/users-file-on-disk.ts'
 import { startGateway, TOKENS } from '../support/gateway.ts'
 import { runBroker } from './broker-process.ts'
 
@@ -341,4 +343,15 @@ test('users list and diff tell which jobs are a user', async () => {
   const admin = await place.run('token', 'create', '-u', 'jenkins', '--write', '--users', other)
   assert.equal(admin.code, 0)
   assert.match(await readFile(other, 'utf8'), /<token id="jenkins-1".*\n/)
+})
+
+test('an edit is not written over one that somebody else made meanwhile', async () => {
+  await using place = await setUp()
+  const file = await readUsersFileOnDisk(place.users)
+  const other = USERS.replace('kept', 'theirs')
+  await writeFile(place.users, other)
+  const edit = saveUsersFile(file, addUser(file.text, 'ann', []), place.cwd)
+  await assert.rejects(edit, { code: 'PRECONDITION_FAILED' })
+  assert.equal(await readFile(place.users, 'utf8'), other)
+  assert.deepEqual(await readdir(join(place.cwd, 'config')), ['broker_users.xml'])
 })

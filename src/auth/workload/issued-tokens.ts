@@ -53,14 +53,25 @@ export class IssuedTokens {
     return this.#issued.get(hash)?.principal
   }
 
-  #prune(now: number): void {
-    for (const [hash, { principal, forgottenMs }] of this.#issued) {
-      if (forgottenMs > now) break
-      this.#issued.delete(hash)
-      const user = principal.user ?? ''
-      const left = (this.#perUser.get(user) ?? 1) - 1
-      if (left === 0) this.#perUser.delete(user)
-      else this.#perUser.set(user, left)
+  /** Forgets those that are no longer good. */
+  retain(isGood: (principal: Principal) => boolean): void {
+    for (const [hash, issued] of this.#issued) {
+      if (!isGood(issued.principal)) this.#forget(hash, issued)
     }
+  }
+
+  #prune(now: number): void {
+    for (const [hash, issued] of this.#issued) {
+      if (issued.forgottenMs > now) break
+      this.#forget(hash, issued)
+    }
+  }
+
+  #forget(hash: string, { principal }: Issued): void {
+    this.#issued.delete(hash)
+    const user = principal.user ?? ''
+    const left = (this.#perUser.get(user) ?? 1) - 1
+    if (left === 0) this.#perUser.delete(user)
+    else this.#perUser.set(user, left)
   }
 }
