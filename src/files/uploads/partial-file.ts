@@ -57,7 +57,7 @@ export class PartialFile {
     this.#deps = deps
   }
 
-  /** Makes the file, durably. @throws {BrokerError} `STORAGE_FULL` when the content cannot fit */
+  /** Makes the file, durably. @throws {BrokerError} `QUOTA_EXCEEDED`, `STORAGE_FULL`, `READ_ONLY` */
   async begin(): Promise<void> {
     const { id, path } = this.expected
     try {
@@ -72,7 +72,11 @@ export class PartialFile {
     }
   }
 
-  /** Holds its bytes of the quotas, all that are expected, when it does not yet. @throws {BrokerError} `QUOTA_EXCEEDED` */
+  /**
+   * Holds all the bytes that are expected of the quotas, when it does not yet.
+   *
+   * @throws {BrokerError} `QUOTA_EXCEEDED`
+   */
   async reserve(): Promise<UploadShare> {
     const { limits, volume } = this.#deps
     const { path, user, length } = this.expected

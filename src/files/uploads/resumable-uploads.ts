@@ -66,7 +66,11 @@ export class ResumableUploads implements AsyncDisposable {
     return uploads
   }
 
-  /** @throws {BrokerError} `TOO_MANY_REQUESTS`, `PATH_INVALID`, `STORAGE_FULL`, `READ_ONLY` */
+  /**
+   * Of what was admitted as any other upload is.
+   *
+   * @throws {BrokerError} `TOO_MANY_REQUESTS`, `PATH_INVALID`, `QUOTA_EXCEEDED`, `STORAGE_FULL`, `READ_ONLY`
+   */
   async create(record: UploadRecord): Promise<ResumableUpload> {
     const { user, id } = record
     const open = this.#uploads.values().filter(({ record: other }) => isOpenOf(other, user))

@@ -1,10 +1,10 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FilePath } from '../../protocol/file-path.ts'
 import type { FileVersion } from '../history/version-records.ts'
 import type { StagedFile } from '../store/file-store.ts'
-import { errorCode } from '../store/storage-fault.ts'
+import { unlinkIfThere } from '../store/unlink-if-there.ts'
 import type { TemporaryDirectory } from '../volumes/volume.ts'
 import type { UploadShare } from './upload-share.ts'
 
@@ -70,24 +70,16 @@ export class TemporaryFile implements StagedFile {
     await this.handle.close()
     if (this.#isKept) return
     this.#isKept = true
-    await removeFile(this.file)
+    await unlinkIfThere(this.file)
   }
 }
 
 /** Removes one that was kept; one that is gone is fine. */
-export function removeTemporaryFile(
+export async function removeTemporaryFile(
   id: string,
   { directory, prefix }: TemporaryDirectory,
 ): Promise<void> {
-  return removeFile(join(directory, prefix + id))
-}
-
-async function removeFile(file: string): Promise<void> {
-  try {
-    await unlink(file)
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
-  }
+  await unlinkIfThere(join(directory, prefix + id))
 }
 
 /** The id in the name of a temporary file of ours; undefined for any other name. */

@@ -62,7 +62,11 @@ export class UploadLimits {
     using _share = await this.hold(volume, upload)
   }
 
-  /** Takes of the quotas what a content may become. The caller disposes of it. @throws {BrokerError} `QUOTA_EXCEEDED` */
+  /**
+   * Takes of the quotas what a content may become. The caller disposes of it.
+   *
+   * @throws {BrokerError} `QUOTA_EXCEEDED`
+   */
   async hold(volume: Volume, { path, uploader, size = 0 }: AnnouncedUpload): Promise<UploadShare> {
     const isLimited = isCounted(volume) && this.#quota.isLimited
     const former = isLimited ? await this.#index.get(path) : undefined
