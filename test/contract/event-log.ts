@@ -59,6 +59,20 @@ export function testEventLog(name: string, { open }: EventLogFixture): void {
     assert.deepEqual(dataOf(await readAll(log, page.through, 'odd')), [7, 9, 11, 13, 15, 17, 19])
   })
 
+  test(`${name}: a read is cut by its bytes and gives one event at least`, async () => {
+    await using log = await open({ budget: { ...ROOMY, bytes: 100_000_000 }, now: () => 1000 })
+    // The draft holds its data twice: as such and in its id.
+    const sizes = [0.15, 0.15, 0.15, 0.15, 1, 0.15].map((mebibytes) => mebibytes * 1024 * 1024)
+    for (const size of sizes) await log.append([draft('a', 'x'.repeat(size))])
+    const counts: number[] = []
+    for (let after = 0; after < log.head; ) {
+      const page = await log.read({ after, filters: filters('a'), limit: 500 })
+      counts.push(page.events.length)
+      after = page.through
+    }
+    assert.deepEqual(counts, [4, 1, 1])
+  })
+
   test(`${name}: filters with wildcards find exactly what they match`, async () => {
     await using log = await openRoomy()
     const topics = ['ci', 'ci/a', 'ci/a/b', 'ci0', 'cj/a', 'files/ci/a']

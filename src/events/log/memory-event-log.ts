@@ -12,7 +12,7 @@ import type {
 import { EventRing } from './event-ring.ts'
 import { History } from './history.ts'
 import type { HistoryBudget } from './history-budget.ts'
-import { readRing } from './read-ring.ts'
+import { pageOf, readRing } from './read-ring.ts'
 import { Sequencer } from './sequencer.ts'
 import { sizeOf } from './stored-event.ts'
 import { TopicDirectory } from './topic-directory.ts'
@@ -73,8 +73,7 @@ export class MemoryEventLog implements EventLog {
     const { after, filters, limit } = query
     const offsets = this.#topics.find(filters, after, limit)
     if (offsets === undefined) return readRing(this.#ring, query, this.#head)
-    const last = offsets.length < limit ? this.#head : (offsets.at(-1) ?? this.#head)
-    return { events: this.#ring.pick(offsets), through: Math.max(last, after) }
+    return pageOf(this.#ring.pick(offsets), query, this.#head)
   }
 
   lossAfter(after: number, filters: readonly TopicFilter[]): Loss | undefined {
