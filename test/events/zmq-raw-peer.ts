@@ -42,6 +42,11 @@ export class RawPeer implements Disposable {
     return this.#closed
   }
 
+  /** Reads no more. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
   write(bytes: Buffer): void {
     this.#socket.write(bytes)
   }

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Dealer, XSubscriber } from 'zeromq'
 import type { TopicFilter } from '../../src/protocol/topic-filter.ts'
+import { draft } from '../support/events.ts'
 import { Sub } from './zmq-clients.ts'
 import { ALL, type Fixture, startZmq } from './zmq-fixture.ts'
 import { greeting, RawPeer } from './zmq-raw-peer.ts'
@@ -29,6 +30,28 @@ async function isServed({ publish }: Fixture, sub: Sub): Promise<void> {
     await nextTurn()
   }
   for (let last = await first; last < state.count; last += 1) await sub.next()
+}
+
+/** More of them than what the system holds for a connection. */
+const PADDING = 'x'.repeat(1000)
+
+/** Commits `count` events in one turn of the loop, 500 at a time, numbered from `first` on. */
+async function burst({ log }: Fixture, first: number, count: number): Promise<void> {
+  const drafts = Array.from({ length: count }, (_, i) => draft('ci/app', [first + i, PADDING]))
+  const appends = []
+  for (let at = 0; at < count; at += 500) appends.push(log.append(drafts.slice(at, at + 500)))
+  await Promise.all(appends)
+}
+
+/** The next `count` are those of a burst, after what warmed up who connected later. */
+async function hasBurst(sub: Sub, first: number, count: number): Promise<void> {
+  let last = await sub.next()
+  while (last.topic === 'ci/warm-up') last = await sub.next()
+  for (let i = first; ; last = await sub.next()) {
+    assert.equal(last.event.data[0], i)
+    i += 1
+    if (i === first + count) return
+  }
 }
 
 async function connected(fixture: Fixture, credentials = JENKINS): Promise<Sub> {
@@ -73,6 +96,35 @@ describe('a subscribe endpoint', () => {
       if (topic !== 'ci/b') assert.ok(topic === 'ci/warm-up', topic)
       if (event.data === 2) break
     }
+  })
+
+  it('loses nothing of a burst', async () => {
+    await using fixture = await startZmq()
+    await using cleanup = new AsyncDisposableStack()
+    const subs: Sub[] = []
+    for (let i = 0; i < 4; i += 1) subs.push(cleanup.use(await connected(fixture)))
+    await burst(fixture, 1, 20_000)
+    await Promise.all(subs.map((sub) => hasBurst(sub, 1, 20_000)))
+    assert.equal(fixture.service.counters.droppedEvents, 0)
+  })
+
+  it('keeps the others going while one does not read, and counts what that one loses', async () => {
+    await using fixture = await startZmq()
+    // It subscribes and never reads.
+    using frozen = await RawPeer.subscriber(fixture.subscribe, 'jenkins', 'jenkins-token')
+    frozen.pause()
+    frozen.send('\x01')
+    using sub = await connected(fixture)
+    let sent = 0
+    while (fixture.service.counters.droppedEvents === 0) {
+      await burst(fixture, sent + 1, 5000)
+      await hasBurst(sub, sent + 1, 5000)
+      sent += 5000
+    }
+    await burst(fixture, sent + 1, 5000)
+    await hasBurst(sub, sent + 1, 5000)
+    assert.equal(fixture.service.counters.droppedEvents, 1)
+    await fixture.logger.line('events.zmq.slow')
   })
 
   it('never tells of the users file', async () => {

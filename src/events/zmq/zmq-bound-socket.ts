@@ -32,7 +32,7 @@ const BIND_RETRY_MS = 20
 
 const IPV6 = /^tcp:\/\/(\[|\*)/
 
-/** Tells events to plain SUB sockets. */
+/** Tells events to plain SUB sockets. While one of them is full, `send` rejects with `EAGAIN`. */
 export class SubscribeSocket extends XPublisher {
   /**
    * How many different prefixes are subscribed to: at least those that are, since a peer that vanishes is
@@ -41,6 +41,18 @@ export class SubscribeSocket extends XPublisher {
    */
   get topicCount(): number {
     return this.getInt32Option(TOPICS_COUNT)
+  }
+
+  /** Sends to everybody who is not full. Who is gets nothing until half of what is held for it is read. */
+  sendToReady(frames: [topic: string, json: Buffer]): Promise<void> {
+    setLive(() => {
+      this.noDrop = false
+    })
+    const sent = this.send(frames)
+    setLive(() => {
+      this.noDrop = true
+    })
+    return sent
   }
 }
 
@@ -57,7 +69,8 @@ export class SessionSocket extends Router {
 }
 
 export function bindSubscribeSocket(options: BoundSocketOptions): Promise<SubscribeSocket> {
-  return bound(new SubscribeSocket(settings(options)), options)
+  // Without `noDrop` what comes too fast for a subscriber would vanish without a word.
+  return bound(new SubscribeSocket({ ...settings(options), noDrop: true }), options)
 }
 
 export interface BoundSessionSocket {
@@ -128,6 +141,20 @@ async function bound<Bound extends Socket>(
       }
     }
     await delay(BIND_RETRY_MS)
+  }
+}
+
+/**
+ * Sets an option of a bound socket. The binding then warns that it takes effect at the next bind, which is
+ * not true of `noDrop`, and says so each time.
+ */
+function setLive(set: () => void): void {
+  const { emitWarning } = process
+  process.emitWarning = () => {}
+  try {
+    set()
+  } finally {
+    process.emitWarning = emitWarning
   }
 }
 

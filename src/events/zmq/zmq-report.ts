@@ -8,7 +8,10 @@ export interface ZmqCounters {
   refusedConnections: number
   /** Times a subscribe endpoint was bound anew, because somebody on it lost the right to be there. */
   rebinds: number
-  /** Events that a subscribe endpoint could not send as fast as they came. */
+  /**
+   * Times that a subscribe endpoint could not send an event as fast as they came, to all or to somebody who
+   * was full. What that one misses until it has read, libzmq does not say.
+   */
   droppedEvents: number
   /** Commands that were answered with a problem. */
   failedCommands: number

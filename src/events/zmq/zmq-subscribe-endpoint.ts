@@ -36,8 +36,8 @@ const UNTOLD = 'files/config/**' as TopicFilter
 /** One byte says subscribe or unsubscribe, the rest is a prefix of a topic. */
 const MAX_FRAME_BYTES = MAX_TOPIC_BYTES + 1
 
-/** Beyond them a peer that is slower than the events loses some, unsaid: SUB is at most once. */
-const SEND_HIGH_WATER_MARK = 10_000
+/** libzmq counts messages, not bytes: few, since a burst waits for them to be taken. */
+const SEND_HIGH_WATER_MARK = 1000
 
 const REBIND_PAUSE_MS = 1000
 
