@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, mock } from 'node:test'
 import { type Answer, dealer, type Peer, request } from './zmq-clients.ts'
 import { ALL, type Fixture, rightsOf, startZmq } from './zmq-fixture.ts'
 
@@ -116,6 +116,27 @@ describe('PUBLISH', () => {
     fixture.identities.anonymousRights = rightsOf({ publish: ['ci/**'] })
     assert.equal((await peer.ask('PUBLISH', '', 'ci/app', '1')).verb, 'OK')
     assert.equal(fixture.service.counters.failedCommands, 4)
+  })
+
+  it('is refused from the moment its token is gone, has other grants or has expired', async () => {
+    await using fixture = await startZmq()
+    const { identities, session } = fixture
+    using peer = dealer(session)
+    const publish = (token: string) => peer.ask('PUBLISH', token, 'ci/app', '1')
+    assert.equal((await publish(JENKINS)).verb, 'OK')
+    assert.equal((await publish(JENKINS)).verb, 'OK')
+    assert.equal(identities.attempts.filter(({ secret }) => secret === JENKINS).length, 1)
+    identities.add('jenkins', JENKINS, { publish: ['other/**'] })
+    assertProblem(await publish(JENKINS), 'FORBIDDEN')
+    identities.remove(JENKINS)
+    assertProblem(await publish(JENKINS), 'CREDENTIAL_INVALID')
+    identities.add('jenkins', 'short', ALL, Date.now() + 60_000)
+    assert.equal((await publish('short')).verb, 'OK')
+    mock.timers.enable({ apis: ['Date'], now: Date.now() + 60_000 })
+    identities.attempts.length = 0
+    await publish('short')
+    mock.timers.reset()
+    assert.equal(identities.attempts.length, 1)
   })
 
   it('counts attempts by the hash of the token and never by the token', async () => {

@@ -34,6 +34,7 @@ export class ZmqSession implements Disposable {
   readonly #outbox: ZmqOutbox
   readonly #queue: ZmqCommandQueue
   #subscriptions: ZmqSubscriptions | undefined
+  #lastIdentified: { readonly token: string; readonly principal: Principal } | undefined
   /** Resolves when all replies so far are given. */
   #replies: Promise<void> = Promise.resolve()
   #unanswered = 0
@@ -198,16 +199,27 @@ export class ZmqSession implements Disposable {
 
   /** @throws {BrokerError} `CREDENTIAL_INVALID`, `TOO_MANY_REQUESTS`; `FORBIDDEN` for another user's token */
   #authenticate(token: string): Principal {
-    const { identities } = this.#services
-    const principal =
-      token === ''
-        ? identities.anonymous()
-        : // Over TCP there is nobody else to count attempts by: through a proxy all have one address.
-          identities.authenticate(token, `zmq:${hash('sha256', token)}`)
+    const principal = token === '' ? this.#services.identities.anonymous() : this.#identify(token)
     const owner = this.#subscriptions?.principal
     if (owner !== undefined && owner.user !== principal.user) {
       throw new BrokerError('FORBIDDEN', 'this connection belongs to another user')
     }
+    return principal
+  }
+
+  /** Commands of a peer bring the same token: it is hashed once, and its principal asked for anew each time. */
+  #identify(token: string): Principal {
+    const { identities } = this.#services
+    const last = this.#lastIdentified
+    const renewed =
+      last?.token === token && !isExpired(last.principal)
+        ? identities.renew(last.principal)
+        : undefined
+    const principal =
+      renewed ??
+      // Over TCP there is nobody else to count attempts by: through a proxy all have one address.
+      identities.authenticate(token, `zmq:${hash('sha256', token)}`)
+    if (principal !== last?.principal) this.#lastIdentified = { token, principal }
     return principal
   }
 
@@ -252,6 +264,10 @@ export class ZmqSession implements Disposable {
     const { log } = this.#services
     return formatPosition(log.epoch, log.head)
   }
+}
+
+function isExpired({ credential }: Principal): boolean {
+  return credential?.expiresMs !== undefined && credential.expiresMs <= Date.now()
 }
 
 /** True for what need not wait for the commands before it. */
