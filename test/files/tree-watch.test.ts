@@ -17,7 +17,6 @@ import type {
 class FakeWatches implements DirectoryWatches {
   readonly watched = new Set<string>()
   readonly failures = new Map<string, string>()
-  readonly renewed: string[] = []
   limit = Number.POSITIVE_INFINITY
   /** Called before a directory is watched. */
   onAdd: (directory: string) => void = () => {}
@@ -39,24 +38,18 @@ class FakeWatches implements DirectoryWatches {
     return failures
   }
 
-  async renew(directories: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    this.renewed.push(...directories)
-    return new Map(
-      directories.flatMap((directory) => {
-        const code = this.failures.get(directory)
-        return code === undefined ? [] : [[directory, code]]
-      }),
-    )
-  }
-
   remove(directories: readonly string[]): void {
     for (const directory of directories) this.watched.delete(directory)
   }
 
   /** The event of a path in a watched directory; of no other. */
-  report(path: string, isRename = true): void {
-    if (!this.watched.has(dirname(path))) return
-    this.#events.onEvent(dirname(path), basename(path), isRename)
+  report(path: string): void {
+    if (this.watched.has(dirname(path))) this.#events.onEvent(dirname(path), basename(path))
+  }
+
+  /** The end of the watch of a directory. */
+  lose(directory: string): void {
+    if (this.watched.delete(directory)) this.#events.onLost(directory)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -68,7 +61,6 @@ async function setUp(settings: Partial<WatchSettings> = {}, maxQueuedEvents = 10
   mkdirSync(root)
   const hints: WatchHint[] = []
   const coverages: WatchCoverage[] = []
-  const clock = { nowMs: 0 }
   let onHints = () => {}
   let watches: FakeWatches | undefined
   const tree = new TreeWatch(
@@ -85,7 +77,6 @@ async function setUp(settings: Partial<WatchSettings> = {}, maxQueuedEvents = 10
       onCoverage: (coverage) => coverages.push(coverage),
       onTrouble: (error) => assert.fail(error),
       maxQueuedEvents,
-      now: () => clock.nowMs,
     },
   )
   assert.ok(watches)
@@ -97,7 +88,6 @@ async function setUp(settings: Partial<WatchSettings> = {}, maxQueuedEvents = 10
     watches,
     hints,
     coverages,
-    clock,
     /** Directories that are watched, relative to the root. */
     watched: () =>
       [...(watches?.watched ?? [])]
@@ -152,7 +142,7 @@ test('events of a file are gathered into one hint with what was seen last', asyn
   await subject.tree.cover(false)
   const file = join(subject.root, 'f')
   writeFileSync(file, '1')
-  for (let i = 0; i < 20; i += 1) subject.watches.report(file, false)
+  for (let i = 0; i < 20; i += 1) subject.watches.report(file)
   writeFileSync(file, '1234')
   subject.watches.report(join(subject.root, '.hidden'))
   assert.deepEqual(await subject.until('path f'), ['path f'])
@@ -167,7 +157,7 @@ test('a directory that vanished is not watched any more and is looked at', async
   await subject.tree.cover(false)
   rmSync(join(subject.root, 'a'), { recursive: true })
   subject.watches.report(join(subject.root, 'a'))
-  assert.deepEqual(await subject.until('directory vol/a'), ['directory vol/a', 'path vol/a'])
+  assert.deepEqual(await subject.until('directory vol/a'), ['path vol/a', 'directory vol/a'])
   assert.deepEqual(subject.watched(), [''])
 })
 
@@ -186,47 +176,53 @@ test('a directory that was replaced by another of its name is watched anew', asy
   assert.deepEqual(subject.watched(), ['', 'a', 'a/new'])
 })
 
-test('a directory that may have been moved away and back is watched anew with all in it', async () => {
-  await using subject = await setUp()
-  const directory = join(subject.root, 'a')
-  mkdirSync(join(directory, 'b'), { recursive: true })
-  await subject.tree.cover(false)
-  const added: string[] = []
-  subject.watches.onAdd = (of) => added.push(basename(of))
-  const marker = join(subject.root, 'f')
-  const report = async (times: number) => {
-    for (let i = 0; i < times; i += 1) subject.watches.report(directory)
-    subject.watches.report(marker)
-    subject.hints.length = 0
-    await subject.until('path f')
-  }
-  // Late events of its creation, then a touch.
-  await report(2)
-  subject.clock.nowMs += 10_000
-  await report(1)
-  assert.deepEqual(added, [])
-  await report(2)
-  await subject.until('directory a')
-  assert.deepEqual(added, ['a', 'b'])
-})
-
-test('a directory that was touched is watched again and looked at', async () => {
+test('a directory that is still the same is left as it is watched', async () => {
   await using subject = await setUp()
   mkdirSync(join(subject.root, 'a/b'), { recursive: true })
   await subject.tree.cover(false)
   const added: string[] = []
   subject.watches.onAdd = (directory) => added.push(directory)
-  // What a chmod of `a` is: an event of `a` in its parent, and one of its own name in itself.
   subject.watches.report(join(subject.root, 'a'))
-  subject.watches.report(join(subject.root, 'a/a'))
-  await subject.until('directory a')
-  assert.deepEqual(subject.watches.renewed, [join(subject.root, 'a')])
+  subject.watches.report(join(subject.root, 'f'))
+  assert.deepEqual(await subject.until('path f'), ['path f'])
   assert.deepEqual(added, [])
-  subject.watches.failures.set(join(subject.root, 'a'), 'ENOSPC')
+})
+
+test('a directory whose watch ended is watched again without those below it, and looked at', async () => {
+  await using subject = await setUp()
+  const [a, b] = [join(subject.root, 'a'), join(subject.root, 'a/b')]
+  mkdirSync(b, { recursive: true })
+  await subject.tree.cover(false)
+  const added: string[] = []
+  subject.watches.onAdd = (directory) => added.push(basename(directory))
+  mkdirSync(join(a, 'late'))
+  subject.watches.lose(a)
+  assert.deepEqual(await subject.until('directory a'), ['directory a'])
+  assert.deepEqual(added, ['a', 'late'])
+  subject.watches.failures.set(a, 'ENOSPC')
   subject.hints.length = 0
-  subject.watches.report(join(subject.root, 'a/a'))
+  subject.watches.lose(a)
   await subject.until('directory a')
-  assert.deepEqual(subject.coverages.at(-1), { watched: 1, unwatched: 1, reason: 'ENOSPC' })
+  assert.equal(subject.coverages.at(-1)?.reason, 'ENOSPC')
+})
+
+test('a directory whose watch ended while it went is forgotten with all below it', async () => {
+  await using subject = await setUp()
+  mkdirSync(join(subject.root, 'a/b'), { recursive: true })
+  await subject.tree.cover(false)
+  renameSync(join(subject.root, 'a'), join(subject.base, 'a'))
+  subject.watches.lose(join(subject.root, 'a'))
+  await subject.until('directory a')
+  assert.deepEqual(subject.watched(), [''])
+})
+
+test('the directory of cookies is watched again when its watch has ended', async () => {
+  await using subject = await setUp()
+  await subject.tree.cover(false)
+  subject.watches.lose(subject.cookies)
+  await assert.rejects(subject.tree.cookie(1))
+  await subject.tree.cover(false)
+  assert.ok(subject.watches.watched.has(subject.cookies))
 })
 
 test('a cookie is answered after the hints of all events before it', async () => {

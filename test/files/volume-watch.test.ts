@@ -40,7 +40,6 @@ function watchingBut(fails: (directory: string) => boolean): StartWatch {
           await real.add(directories.filter((directory) => !failures.includes(directory)))
           return new Map(failures.map((directory) => [directory, 'ENOSPC']))
         },
-        renew: (directories) => real.renew(directories),
         remove: (directories) => real.remove(directories),
         [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
       }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,17 +11,20 @@ async function setUp() {
   const root = await mkdtemp(join(tmpdir(), 'broker-'))
   const seen: string[] = []
   const errors: Error[] = []
+  const lost: string[] = []
   let onEvent = () => {}
   const watches = new ChokidarDirectories({
     onEvent: (directory, name) => {
       seen.push(`${directory.slice(root.length)}/${name}`)
       onEvent()
     },
+    onLost: (directory) => lost.push(directory.slice(root.length)),
     onError: (error) => errors.push(error),
   })
   return {
     root,
     seen,
+    lost,
     errors,
     watches,
     /** Resolves when there was an event of `name`. */
@@ -139,4 +142,31 @@ test('directories that come and go leave the others watched', async () => {
       await subject.sees(`/kept${k}/f${i}`)
     }
   }
+})
+
+test('a directory that is touched, moved or deleted is lost at once, and no other', async () => {
+  await using subject = await setUp()
+  const { root, watches, lost } = subject
+  const directory = join(root, 'd')
+  for (const change of [
+    () => utimesSync(directory, 1, 1),
+    () => renameSync(directory, join(root, 'e')),
+    () => rmSync(directory, { recursive: true }),
+  ]) {
+    mkdirSync(directory, { recursive: true })
+    await watches.add([root, directory])
+    change()
+    writeFileSync(join(root, 'f'), '')
+    await subject.sees('/f')
+    assert.deepEqual(lost, ['/d'])
+    lost.length = 0
+    subject.seen.length = 0
+    watches.remove([root])
+  }
+})
+
+test('what went before it could be watched is not said to be watched', async () => {
+  await using subject = await setUp()
+  const failures = await subject.watches.add([subject.root, join(subject.root, 'none')])
+  assert.deepEqual([...failures], [[join(subject.root, 'none'), 'ENOENT']])
 })

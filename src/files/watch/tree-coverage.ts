@@ -10,8 +10,6 @@ export interface TreeCoverageOptions {
   /** Of the volume; a symbolic link here is followed. */
   readonly root: string
   readonly maxWatches: number
-  /** Milliseconds of a clock that never goes back. */
-  readonly now: () => number
 }
 
 /** Directories listed before the thread looks at its events again. */
@@ -74,7 +72,11 @@ export class TreeCoverage {
     }
   }
 
-  /** Watches directories and all below them. @returns all that were met */
+  /**
+   * Watches directories and all below them, and forgets those that are gone.
+   *
+   * @returns all that were met
+   */
   async coverBelow(directories: readonly string[]): Promise<ReadonlySet<string>> {
     const queue = [...directories]
     for (let next = 0; next < queue.length; ) {
@@ -87,30 +89,29 @@ export class TreeCoverage {
     return new Set(queue)
   }
 
-  /** Watches these again, without those below them; of no use for what is not watched. */
-  async renew(directories: readonly string[]): Promise<void> {
-    const failures = await this.#watches.renew(directories.filter((one) => this.#watched.has(one)))
-    for (const [directory, code] of failures) {
-      this.forget(directory)
-      this.#onFailure(directory, code)
-    }
-  }
-
   /** True while this very directory is watched. */
   isCovered(directory: string, stats: BigIntStats): boolean {
-    return this.#watched.has(directory) && !this.#watched.isReplaced(directory, stats)
+    return this.#watched.has(directory) && !this.isReplaced(directory, stats)
   }
 
-  /** @see WatchedTree.isNew */
-  isNew(directory: string): boolean {
-    return this.#watched.isNew(directory, this.#options.now())
+  /** The watch of a directory has ended; `coverBelow` watches it again. */
+  lose(directory: string): void {
+    this.#watched.lose(directory)
   }
 
-  /** Stops watching a directory and all below it. @returns false when it was not watched */
-  forget(directory: string): boolean {
-    const removed = this.#watched.remove(directory)
-    this.#watches.remove(removed)
-    return removed.length > 0
+  /** True while it is watched, or was until its watch ended. */
+  knows(directory: string): boolean {
+    return this.#watched.knows(directory)
+  }
+
+  /** True when another directory took the name of one that is known. */
+  isReplaced(directory: string, stats: BigIntStats): boolean {
+    return this.#watched.isReplaced(directory, stats)
+  }
+
+  /** Stops watching a directory and all below it. */
+  forget(directory: string): void {
+    this.#watches.remove(this.#watched.remove(directory))
   }
 
   /** The path of a directory on disk. */
@@ -122,8 +123,9 @@ export class TreeCoverage {
   async #watch(directories: readonly string[]): Promise<void> {
     const found = directories.flatMap((directory) => {
       const stats = statsAt(directory)
-      if (stats?.isDirectory() !== true) return []
-      if (this.#watched.isReplaced(directory, stats)) this.forget(directory)
+      const isDirectory = stats?.isDirectory() === true
+      if (!isDirectory || this.#watched.isReplaced(directory, stats)) this.forget(directory)
+      if (!isDirectory) return []
       return this.#watched.has(directory) ? [] : [{ directory, stats }]
     })
     if (this.#watched.size + found.length > this.#options.maxWatches) this.#exhausted ??= 'ENOSPC'
@@ -134,12 +136,13 @@ export class TreeCoverage {
         : undefined
     for (const { directory, stats } of found) {
       const code = failures === undefined ? exhausted : failures.get(directory)
-      if (code === undefined) this.#watched.add(directory, stats, this.#options.now())
+      if (code === undefined) this.#watched.add(directory, stats)
       else this.#onFailure(directory, code)
     }
   }
 
   #onFailure(directory: string, code: string): void {
+    this.forget(directory)
     if (BEYOND_US.has(code)) return
     this.#unwatched.set(directory, code)
     if (EXHAUSTED.has(code)) this.#exhausted = code

@@ -15,8 +15,6 @@ export interface TreeWatchDeps {
   readonly onTrouble: (error: Error) => void
   /** Events that the system holds for us before it drops further ones. */
   readonly maxQueuedEvents: number
-  /** Milliseconds of a clock that never goes back. */
-  readonly now?: () => number
 }
 
 /** Events of this long are gathered: a file that is written to has hundreds of them. */
@@ -33,10 +31,10 @@ export class TreeWatch implements AsyncDisposable {
   readonly #watches: DirectoryWatches
   readonly #tree: TreeCoverage
   readonly #cookies = new WatchCookies()
-  /** What had events since the last flush, and how many of them were more than a write. */
-  readonly #window = new Map<string, number>()
-  /** Directories whose watch chokidar has replaced. */
-  readonly #stale = new Set<string>()
+  /** What had events since the last flush. */
+  readonly #window = new Set<string>()
+  /** Directories that are to be watched, not to be watched any more, or to be watched again. */
+  readonly #doubtful = new Set<string>()
   #seenCookies: (() => void)[] = []
   #covering: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
@@ -51,12 +49,12 @@ export class TreeWatch implements AsyncDisposable {
     this.#deps = deps
     this.#names = new TreeNames(settings)
     this.#watches = deps.watch({
-      onEvent: (directory, name, isRename) => this.#onEvent(directory, name, isRename),
+      onEvent: (directory, name) => this.#onEvent(directory, name),
+      onLost: (directory) => this.#onLost(directory),
       onError: (error) => this.#onError(error),
     })
     const { root, maxWatches = Number.POSITIVE_INFINITY } = settings
-    const now = deps.now ?? (() => performance.now())
-    this.#tree = new TreeCoverage({ root, maxWatches, now }, this.#names, this.#watches)
+    this.#tree = new TreeCoverage({ root, maxWatches }, this.#names, this.#watches)
   }
 
   /**
@@ -93,7 +91,7 @@ export class TreeWatch implements AsyncDisposable {
     await this.#covering
   }
 
-  #onEvent(directory: string, name: string | null, isRename: boolean): void {
+  #onEvent(directory: string, name: string | null): void {
     if (this.#isClosed) return
     this.#countEvent()
     this.#timer ??= setTimeout(() => this.#flush(), WINDOW_MS)
@@ -102,12 +100,17 @@ export class TreeWatch implements AsyncDisposable {
       if (onSeen !== undefined) this.#seenCookies.push(onSeen)
       return
     }
-    if (name === null) this.#stale.add(directory)
-    const path = name === null ? directory : `${directory}/${name}`
-    this.#window.set(path, (this.#window.get(path) ?? 0) + (isRename ? 1 : 0))
-    // A directory that is touched, moved or removed says so by its own name. Chokidar then takes it for
-    // one that was replaced and subscribes anew, and what was queued for the old watch is gone.
-    if (isRename && name === basename(directory)) this.#stale.add(directory)
+    if (name !== null) this.#window.add(`${directory}/${name}`)
+  }
+
+  #onLost(directory: string): void {
+    if (this.#isClosed) return
+    if (this.#cookies.isIn(directory)) this.#cookies.lose()
+    else {
+      this.#tree.lose(directory)
+      this.#doubtful.add(directory)
+    }
+    this.#timer ??= setTimeout(() => this.#flush(), WINDOW_MS)
   }
 
   /**
@@ -125,6 +128,7 @@ export class TreeWatch implements AsyncDisposable {
   }
 
   #onError(error: Error): void {
+    this.#isDoubtful = true
     this.#deps.onTrouble(error)
     this.#deps.onHints([{ kind: 'rescan', reason: errorCode(error) ?? 'error' }])
   }
@@ -136,60 +140,55 @@ export class TreeWatch implements AsyncDisposable {
     this.#window.clear()
     this.#seenCookies = []
     const hints: WatchHint[] = []
-    const fresh: string[] = []
     if (this.#hasOverflowed) {
       // The rescan that follows sees what came before a cookie, even where its event was dropped.
       cookies.push(...this.#cookies.takeAll())
       hints.push({ kind: 'rescan', reason: 'overflow' })
       this.#isDoubtful = true
-    } else for (const [path, renames] of events) this.#look(path, renames, hints, fresh)
+    } else for (const path of events) this.#look(path, hints)
     this.#hasOverflowed = false
     if (hints.length > 0) this.#deps.onHints(hints)
-    const stale = [...this.#stale]
-    this.#stale.clear()
-    if (fresh.length + stale.length > 0) this.#later(() => this.#coverAgain(fresh, stale))
+    if (this.#doubtful.size > 0) this.#later(() => this.#coverAgain())
     // What a cookie answers for includes the directories that came before it.
     this.#later(() => {
       for (const onSeen of cookies) onSeen()
     })
   }
 
-  #look(path: string, renames: number, hints: WatchHint[], fresh: string[]): void {
+  #look(path: string, hints: WatchHint[]): void {
     if (basename(path) === basename(this.#tree.root)) this.#lookAtRoot(hints)
     if (path === this.#tree.root) return
     const directory = this.#tree.pathOf(dirname(path))
     const name = basename(path)
     if (this.#names.isHidden(directory, name)) return
     const told = this.#names.pathOf(directory, name)
+    if (told === undefined) return
     const stats = statsAt(path)
     if (stats?.isDirectory() === true) {
-      // One event is a touch. With two it may have been moved away and back, and nobody watches it.
-      const isDoubtful = renames > 1 && !this.#tree.isNew(path)
-      if (told === undefined || (this.#tree.isCovered(path, stats) && !isDoubtful)) return
-      this.#tree.forget(path)
-      fresh.push(path)
+      if (!this.#tree.isCovered(path, stats)) this.#doubtful.add(path)
       return
     }
-    if (this.#tree.forget(path)) hints.push({ kind: 'directory', path: this.#tree.pathOf(path) })
+    if (this.#tree.knows(path)) this.#doubtful.add(path)
     const seen = stats?.isFile() === true ? fingerprintOf(stats) : null
-    if (told !== undefined) hints.push({ kind: 'path', path: told, seen })
+    hints.push({ kind: 'path', path: told, seen })
   }
 
   /** The root itself going or being replaced is told as a name in it. */
   #lookAtRoot(hints: WatchHint[]): void {
     const stats = statsAt(this.#tree.root)
-    if (stats !== undefined && this.#tree.isCovered(this.#tree.root, stats)) return
+    if (stats !== undefined && !this.#tree.isReplaced(this.#tree.root, stats)) return
     hints.push({ kind: 'rescan', reason: 'the directory of the volume was replaced' })
   }
 
-  async #coverAgain(fresh: readonly string[], stale: readonly string[]): Promise<void> {
+  async #coverAgain(): Promise<void> {
+    const directories = [...this.#doubtful]
+    this.#doubtful.clear()
+    if (directories.length === 0) return
     const { unwatched } = this.#tree.coverage
-    await this.#tree.renew(stale)
-    // Parents before children: what is below one that was just forgotten would be taken for ignored.
-    await this.#tree.coverBelow(fresh.toSorted())
+    await this.#tree.coverBelow(directories)
     if (this.#tree.coverage.unwatched !== unwatched) this.#deps.onCoverage(this.#tree.coverage)
-    const paths = new Set([...stale, ...fresh].map((directory) => this.#tree.pathOf(directory)))
-    this.#deps.onHints([...paths].map((path) => ({ kind: 'directory', path })))
+    const paths = directories.map((directory) => this.#tree.pathOf(directory))
+    this.#deps.onHints(paths.map((path) => ({ kind: 'directory', path })))
   }
 
   #later(work: () => void | Promise<void>): void {

@@ -11,6 +11,7 @@ import type { DirectoryWatches } from './watch-directories.ts'
 export class WatchCookies {
   readonly #waiting = new Map<string, () => void>()
   #directory: string | undefined
+  #isWatched = false
 
   /** True for the directory in which cookies appear. */
   isIn(directory: string): boolean {
@@ -19,17 +20,24 @@ export class WatchCookies {
 
   /** Makes the directory, removes what a killed process left there, and has it watched. */
   async watch(directory: string, watches: DirectoryWatches): Promise<void> {
-    if (this.#directory !== undefined) return
+    if (this.#isWatched) return
     mkdirSync(directory, { recursive: true })
     const real = realpathSync(directory)
     for (const left of readdirSync(real)) removeFile(join(real, left))
-    const failures = await watches.add([real])
-    if (failures.size === 0) this.#directory = real
+    this.#directory = real
+    this.#isWatched = (await watches.add([real])).size === 0
+  }
+
+  /** Its watch has ended: nothing can be seen until it is watched again. */
+  lose(): void {
+    this.#isWatched = false
   }
 
   /** @throws when cookies cannot be seen */
   place(id: number, onSeen: () => void): void {
-    if (this.#directory === undefined) throw new Error('the directory of cookies is not watched')
+    if (this.#directory === undefined || !this.#isWatched) {
+      throw new Error('the directory of cookies is not watched')
+    }
     this.#waiting.set(String(id), onSeen)
     writeFileSync(join(this.#directory, String(id)), '')
   }

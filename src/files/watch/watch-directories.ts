@@ -1,15 +1,13 @@
-import { existsSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
+import { basename } from 'node:path'
 import { type FSWatcher, watch } from 'chokidar'
 import { errorCode } from '../store/storage-fault.ts'
 
 /** What happens in watched directories. */
 export interface DirectoryEvents {
-  /**
-   * @param name - in the directory; null when the system does not say which
-   * @param isRename - it came, went, or was replaced, rather than written to
-   */
-  onEvent(directory: string, name: string | null, isRename: boolean): void
+  /** @param name - in the directory; null when the system does not say which */
+  onEvent(directory: string, name: string | null): void
+  /** A directory was touched, moved or deleted, or may have been: it is not watched any more. */
+  onLost(directory: string): void
   /** A watch that stood has failed. */
   onError(error: Error): void
 }
@@ -17,50 +15,30 @@ export interface DirectoryEvents {
 /** Watches directories, each for what is directly in it. */
 export interface DirectoryWatches extends AsyncDisposable {
   /**
-   * Resolves when each is watched, or cannot be.
+   * Resolves when each is watched, or cannot be. None of them is watched already.
    *
-   * @returns error codes of those that cannot be, by directory
+   * @returns error codes of those that are not, by directory; `ENOENT` for one that went or was lost
    */
   add(directories: readonly string[]): Promise<ReadonlyMap<string, string>>
-  /**
-   * Watches again what is watched. What happened before it resolves may not be reported.
-   *
-   * @returns error codes of those that cannot be watched any more, by directory
-   */
-  renew(directories: readonly string[]): Promise<ReadonlyMap<string, string>>
+  /** Of what `add` has resolved for; others, and what was lost, are passed over. */
   remove(directories: readonly string[]): void
 }
 
-/** Added at once: unpaced, chokidar needs memory for all at a time and kills a thread with a limit. */
-const ADDED_AT_ONCE = 10
-
-/** Directories of one watcher of chokidar. */
-const GROUP_SIZE = 32
-
-/** One that has forgotten so many, or of which so few are left, is replaced. */
-const MANY_FORGOTTEN = 8
-const FEW_LEFT = 2
-
-const MAX_TRIES = 5
-
-const SUBSCRIBE_TIMEOUT_MS = 5000
-
-/** Chokidar did not subscribe and gave no error: it takes the directory for an ignored one. */
-const GAVE_UP = 'EAGAIN'
+/** Nothing that waits for chokidar waits for ever: a directory that is not watched by then is scanned. */
+const READY_TIMEOUT_MS = 60_000
 
 /**
  * Directory watches by chokidar, of which only the `raw` events are used: everything else of it interprets,
  * and what it interprets comes late or, after a flood, not at all.
  *
- * In groups, because a watcher of chokidar keeps a record of every path it was ever told to unwatch and
- * goes through all of them, and through all that it watches, for each event and each `unwatch`. Also, a
- * task of it can wait for itself when a directory vanishes; a group that has forgotten one takes no more.
+ * When a directory is touched, moved or deleted, a watcher of chokidar takes it for replaced and subscribes
+ * anew, later and without a word; what happens until then is lost. So each directory has a watcher of its
+ * own, which is closed with the first event that speaks of the directory itself, before chokidar acts.
  */
 export class ChokidarDirectories implements DirectoryWatches {
   readonly #events: DirectoryEvents
-  readonly #groups = new Map<string, Group>()
-  #filling: Group | undefined
-  readonly #retiring = new Set<Promise<void>>()
+  readonly #watchers = new Map<string, FSWatcher>()
+  readonly #opening = new Set<(failure: string) => void>()
   #isClosed = false
 
   constructor(events: DirectoryEvents) {
@@ -69,180 +47,95 @@ export class ChokidarDirectories implements DirectoryWatches {
 
   async add(directories: readonly string[]): Promise<ReadonlyMap<string, string>> {
     const failures = new Map<string, string>()
-    for (let i = 0; i < directories.length && !this.#isClosed; i += ADDED_AT_ONCE) {
-      const some = directories.slice(i, i + ADDED_AT_ONCE)
-      await Promise.all(some.map((directory) => this.#addOne(directory, failures)))
+    const addOne = async (directory: string) => {
+      const failure = await this.#open(directory)
+      if (failure !== undefined) failures.set(directory, failure)
     }
-    return failures
-  }
-
-  async renew(directories: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    const failures = new Map<string, string>()
+    if (!this.#isClosed) await Promise.all(directories.map(addOne))
     for (const directory of directories) {
-      const group = this.#groups.get(directory)
-      if (group === undefined || this.#isClosed) continue
-      group.drop(directory)
-      await this.#addOne(directory, failures, group)
+      if (!this.#watchers.has(directory) && !failures.has(directory))
+        failures.set(directory, 'ENOENT')
     }
     return failures
   }
 
   remove(directories: readonly string[]): void {
-    const touched = new Set<Group>()
-    for (const directory of directories) {
-      const group = this.#groups.get(directory)
-      if (group === undefined) continue
-      this.#groups.delete(directory)
-      group.forget(directory)
-      touched.add(group)
-    }
-    for (const group of touched) if (group.isSpent) this.#replace(group)
+    for (const directory of directories) this.#close(directory)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
-    const groups = new Set(this.#groups.values())
-    this.#groups.clear()
-    await Promise.all([...groups].map((group) => group.close()))
-    await Promise.all(this.#retiring)
+    for (const give of this.#opening) give('ECANCELED')
+    const watchers = [...this.#watchers.values()]
+    this.#watchers.clear()
+    await Promise.all(watchers.map((watcher) => watcher.close()))
   }
 
-  async #addOne(
-    directory: string,
-    failures: Map<string, string>,
-    group = this.#openGroup(),
-  ): Promise<void> {
-    let failure = await this.#addTo(group, directory)
-    // A watcher that takes it for ignored stays of that opinion: another one is asked.
-    for (
-      let tries = 1;
-      failure === GAVE_UP && existsSync(directory) && tries < MAX_TRIES;
-      tries += 1
-    ) {
-      this.remove([directory])
-      this.#filling = undefined
-      failure = await this.#addTo(this.#openGroup(), directory)
-    }
-    if (failure === undefined) return
-    this.remove([directory])
-    // What vanished meanwhile needs no watch.
-    if (existsSync(directory)) failures.set(directory, failure)
-  }
-
-  #addTo(group: Group, directory: string): Promise<string | undefined> {
-    this.#groups.set(directory, group)
-    return group.add(directory)
-  }
-
-  #openGroup(): Group {
-    if (this.#filling === undefined || this.#filling.isFull) {
-      this.#filling = new Group(this.#events)
-    }
-    return this.#filling
-  }
-
-  /** Moves what a spent group still watches to another; until then both report it, which does no harm. */
-  #replace(group: Group): void {
-    if (this.#filling === group) this.#filling = undefined
-    const kept = [...group.directories].filter((directory) => this.#groups.get(directory) === group)
-    const retiring = this.#retire(group, kept).finally(() => this.#retiring.delete(retiring))
-    this.#retiring.add(retiring)
-  }
-
-  async #retire(group: Group, kept: readonly string[]): Promise<void> {
-    for (const [directory, code] of await this.add(kept)) {
-      this.#events.onError(Object.assign(new Error(`cannot watch ${directory} again`), { code }))
-    }
-    await group.close()
-  }
-}
-
-/** One watcher of chokidar and its directories. */
-class Group {
-  readonly directories = new Set<string>()
-  readonly #watcher: FSWatcher
-  readonly #failures = new Map<string, string>()
-  readonly #events: DirectoryEvents
-  #added = 0
-  #forgotten = 0
-
-  constructor(events: DirectoryEvents) {
-    this.#events = events
-    this.#watcher = watch([], {
+  /** @returns the code of the error when it cannot be watched */
+  async #open(directory: string): Promise<string | undefined> {
+    const watcher = watch(directory, {
       depth: 0,
-      ignored: (path) => !this.directories.has(path),
+      ignored: (path) => path !== directory,
       atomic: false,
       awaitWriteFinish: false,
       ignoreInitial: true,
       followSymlinks: false,
     })
-    this.#watcher.on('raw', (event, name, details) => {
-      const directory = watchedPathOf(details)
-      if (directory === undefined || !this.directories.has(directory)) return
-      events.onEvent(directory, typeof name === 'string' ? name : null, event === 'rename')
+    this.#watchers.set(directory, watcher)
+    let isReady = false
+    let isLost = false
+    watcher.on('raw', (event, name, details) => {
+      // One that waits for its directory to come back reports the directory above.
+      if (watchedPathOf(details) !== directory) return
+      const child = typeof name === 'string' ? name : null
+      isLost ||= child === null || (event === 'rename' && child === basename(directory))
+      this.#events.onEvent(directory, child)
+      if (isLost && isReady) this.#lose(directory)
     })
-    this.#watcher.on('error', (error) => this.#onError(error))
+    const failure = await this.#ready(watcher)
+    isReady = true
+    // Not before: a watcher that is closed while it begins lets its watch go later, and the next one of
+    // the directory would share it.
+    if (isLost) this.#lose(directory)
+    else if (failure !== undefined || !isSubscribed(watcher, directory)) this.#close(directory)
+    return failure
   }
 
-  get isFull(): boolean {
-    return this.#added >= GROUP_SIZE || this.#forgotten > 0
+  /** Resolves when a watcher is ready; with a code when it has failed by then. */
+  async #ready(watcher: FSWatcher): Promise<string | undefined> {
+    const { promise, resolve } = Promise.withResolvers<string | undefined>()
+    const timer = setTimeout(() => resolve('ETIMEDOUT'), READY_TIMEOUT_MS)
+    let isReady = false
+    let failure: string | undefined
+    watcher.on('error', (cause) => {
+      const error = cause instanceof Error ? cause : new Error(String(cause))
+      if (isReady) this.#events.onError(error)
+      else failure = errorCode(error) ?? 'EUNKNOWN'
+    })
+    watcher.on('ready', () => resolve(failure))
+    this.#opening.add(resolve)
+    const outcome = await promise
+    this.#opening.delete(resolve)
+    clearTimeout(timer)
+    isReady = true
+    return outcome
   }
 
-  get isSpent(): boolean {
-    const isSmall = this.#forgotten > 0 && this.directories.size <= FEW_LEFT
-    return isSmall || this.#forgotten >= MANY_FORGOTTEN
+  #lose(directory: string): void {
+    if (this.#close(directory)) this.#events.onLost(directory)
   }
 
-  /** @returns the code of the error when it cannot be watched */
-  async add(directory: string): Promise<string | undefined> {
-    this.#added += 1
-    this.directories.add(directory)
-    this.#watcher.add(directory)
-    const { tasks } = this.#watcher.lifecycle
-    const deadlineMs = performance.now() + SUBSCRIBE_TIMEOUT_MS
-    while (!this.#isSubscribed(directory)) {
-      // It vanished meanwhile, or the group was closed.
-      if (!this.directories.has(directory)) return undefined
-      const failure = this.#failures.get(directory)
-      if (failure !== undefined || tasks.size === 0) return failure ?? GAVE_UP
-      if (performance.now() > deadlineMs) return GAVE_UP
-      await delay(1)
-    }
-    return undefined
+  #close(directory: string): boolean {
+    const watcher = this.#watchers.get(directory)
+    // The watch itself is gone when `close` returns; chokidar may go on looking for what is not there.
+    watcher?.close().catch((error: Error) => this.#events.onError(error))
+    return this.#watchers.delete(directory)
   }
+}
 
-  /** Ends the subscription of one directory, which is then to be added again, and of none below it. */
-  drop(directory: string): void {
-    this.#added -= 1
-    this.#watcher.closePath(directory)
-  }
-
-  forget(directory: string): void {
-    this.#forgotten += 1
-    this.directories.delete(directory)
-    this.#watcher.unwatch(directory)
-  }
-
-  async close(): Promise<void> {
-    this.directories.clear()
-    await this.#watcher.close()
-  }
-
-  /**
-   * `getWatched()` names a directory too early: as soon as something in it is added, or its parent is
-   * read. That it can be unsubscribed is what says that it is subscribed.
-   */
-  #isSubscribed(directory: string): boolean {
-    return this.#watcher.lifecycle.closers.has(directory)
-  }
-
-  #onError(cause: unknown): void {
-    const error = cause instanceof Error ? cause : new Error(String(cause))
-    const path = 'path' in error && typeof error.path === 'string' ? error.path : undefined
-    const isNew = path !== undefined && this.directories.has(path) && !this.#isSubscribed(path)
-    if (isNew) this.#failures.set(path, errorCode(error) ?? 'EUNKNOWN')
-    else this.#events.onError(error)
-  }
+/** False for a watcher whose directory went before it was subscribed: it waits for one of that name. */
+function isSubscribed(watcher: FSWatcher, directory: string): boolean {
+  return watcher.lifecycle.closers.has(directory) && directory in watcher.getWatched()
 }
 
 function watchedPathOf(details: unknown): string | undefined {

@@ -93,7 +93,7 @@ class WatchServer {
 
   async #close(): Promise<void> {
     this.#scans.clear()
-    // chokidar may wait for ever for a directory that vanished while it was let go: nothing is lost by that.
+    // chokidar may wait for ever for a directory that vanished: nothing is lost by not waiting for it.
     const closed = this.#tree[Symbol.asyncDispose]()
     await Promise.race([closed, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
     this.#port.close()

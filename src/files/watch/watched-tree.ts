@@ -4,12 +4,10 @@ import { dirname } from 'node:path'
 interface Watched {
   /** Tells a directory from another one that took its name. */
   readonly identity: string
-  readonly sinceMs: number
+  /** Its watch has ended, and those below have not. */
+  isLost: boolean
   readonly below: Set<string>
 }
-
-/** Events are not delivered later than this. */
-const NEW_MS = 1000
 
 /** The directories that are watched, by their absolute paths. */
 export class WatchedTree {
@@ -23,8 +21,19 @@ export class WatchedTree {
     return this.#watched.keys()
   }
 
-  has(directory: string): boolean {
+  /** True for one whose watch has ended, too. */
+  knows(directory: string): boolean {
     return this.#watched.has(directory)
+  }
+
+  has(directory: string): boolean {
+    return this.#watched.get(directory)?.isLost === false
+  }
+
+  /** The watch of one directory has ended. */
+  lose(directory: string): void {
+    const watched = this.#watched.get(directory)
+    if (watched !== undefined) watched.isLost = true
   }
 
   /** True when the directory that is watched under this name is not the one that `stats` are of. */
@@ -33,15 +42,9 @@ export class WatchedTree {
     return watched !== undefined && watched.identity !== identityOf(stats)
   }
 
-  /** True for one of which an event may still come that tells of its creation. */
-  isNew(directory: string, nowMs: number): boolean {
-    const watched = this.#watched.get(directory)
-    return watched !== undefined && nowMs - watched.sinceMs <= NEW_MS
-  }
-
-  add(directory: string, stats: BigIntStats, nowMs: number): void {
+  add(directory: string, stats: BigIntStats): void {
     const below = this.#watched.get(directory)?.below ?? new Set()
-    this.#watched.set(directory, { identity: identityOf(stats), sinceMs: nowMs, below })
+    this.#watched.set(directory, { identity: identityOf(stats), isLost: false, below })
     this.#watched.get(dirname(directory))?.below.add(directory)
   }
 
