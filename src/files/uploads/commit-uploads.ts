@@ -10,6 +10,7 @@ import type { CommittedFile, WriteGuard } from '../store/file-store.ts'
 import { errorCode, storageFault } from '../store/storage-fault.ts'
 import { type InspectDeps, inspect, type VisibleState } from '../store/visible-file.ts'
 import type { Place, Volume } from '../volumes/volume.ts'
+import { WorkSlots } from '../work-slots.ts'
 import type { DirectorySync } from './directory-sync.ts'
 import type { InFlightPaths } from './in-flight-paths.ts'
 import type { ReadyContent } from './temporary-file.ts'
@@ -44,6 +45,9 @@ interface Done {
   readonly entry: IndexEntry
   readonly modifiedMs: number
 }
+
+/** Files of a batch that are looked at, or put in their place, at the same time. */
+const AT_ONCE = 16
 
 /** An upload that lost a race against an edit on disk looks again this often. */
 const ATTEMPTS = 3
@@ -90,14 +94,13 @@ async function attempt(
   attempts: number,
 ): Promise<readonly CommittedFile[]> {
   await using places = new AsyncDisposableStack()
-  const admitted: Admitted[] = []
-  for (const upload of uploads) admitted.push(await admit(deps, upload, places))
-  const ready: Ready[] = []
+  const findPlace = placeFinder(places)
+  const admitted = await mapSome(uploads, (upload) => admit(deps, upload, findPlace))
   // Only when all are admitted: a refused upload leaves no directory behind.
-  for (const { place, ...rest } of admitted) {
+  const ready = await mapSome(admitted, async ({ place, ...rest }): Promise<Ready> => {
     const { path } = rest.temporary
-    ready.push({ ...rest, place: place ?? places.use(await rest.volume.openPlace(path, 'make')) })
-  }
+    return { ...rest, place: place ?? places.use(await rest.volume.openPlace(path, 'make')) }
+  })
   const changing = ready.filter((upload) => !isSame(upload))
   const [batch = ''] = changing.map(({ temporary }) => temporary.id)
   await Promise.all(changing.map(({ temporary }) => keepCopy(deps, temporary)))
@@ -112,16 +115,41 @@ async function attempt(
   return ready.map((upload) => outcome.get(upload.temporary.id) ?? unchanged(upload))
 }
 
+/** Does `work` for each, some at a time. Fails as the first that failed, when all have come to an end. */
+async function mapSome<Item, Value>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Value>,
+): Promise<Value[]> {
+  const slots = new WorkSlots(AT_ONCE)
+  const outcomes = await Promise.allSettled(items.map((item) => slots.run(() => work(item))))
+  return outcomes.map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason
+    return outcome.value
+  })
+}
+
+/** Finds the places of a batch, whose files often have one directory: one that is missing is looked for once. */
+function placeFinder(places: AsyncDisposableStack) {
+  const missing = new Set<string>()
+  return async ({ temporary: { path }, volume }: TemporaryUpload): Promise<Place | undefined> => {
+    const directory = path.slice(0, path.lastIndexOf('/') + 1)
+    if (missing.has(directory)) return undefined
+    const place = await volume.findPlace(path, 'write')
+    if (place === undefined) missing.add(directory)
+    else places.use(place)
+    return place
+  }
+}
+
 /** Looks and asks the guard. */
 async function admit(
   deps: CommitDeps,
   upload: TemporaryUpload,
-  places: AsyncDisposableStack,
+  findPlace: (upload: TemporaryUpload) => Promise<Place | undefined>,
 ): Promise<Admitted> {
-  const { temporary, volume, guard } = upload
+  const { temporary, guard } = upload
   const { path } = temporary
-  const place = await volume.findPlace(path, 'write')
-  if (place !== undefined) places.use(place)
+  const place = await findPlace(upload)
   const before = await inspect(path, place, deps)
   guard(before.file, temporary)
   const admitted = { ...upload, place, before }

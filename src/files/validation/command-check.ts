@@ -7,7 +7,7 @@ import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { ReceivedContent } from '../content-validator.ts'
 import type { ContentFault } from '../file-change.ts'
-import { WorkSlots } from '../watch/work-slots.ts'
+import { WorkSlots } from '../work-slots.ts'
 import { faultLines } from './fault-text.ts'
 
 export interface CommandQuestion {

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { BrokerError } from '../../protocol/problem.ts'
 import { err, ok, type Result } from '../../protocol/result.ts'
 import type { ContentFault } from '../file-change.ts'
-import { WorkSlots } from '../watch/work-slots.ts'
+import { WorkSlots } from '../work-slots.ts'
 
 export interface SchemaText {
   readonly file: string

@@ -3,12 +3,12 @@ import { type Fingerprint, sameFingerprint } from '../fingerprint.ts'
 import type { FileIndex } from '../index/file-index.ts'
 import type { IndexEntry } from '../index/index-entry.ts'
 import type { PathLocks } from '../path-locks.ts'
+import { WorkSlots } from '../work-slots.ts'
 import type { ArrivedFinding, ChangeTeller, Finding, GoneFinding } from './change-teller.ts'
 import type { ContentReader, HashedContent } from './content-reader.ts'
 import { inodeKey, type MovePairs, pairMoves } from './move-pairs.ts'
 import type { Settle, Unsettled } from './settle.ts'
 import type { WatchLog } from './watch-log.ts'
-import { WorkSlots } from './work-slots.ts'
 
 /** What became of a path: dealt with, or still moving, with what was there at the last look. */
 export type Outcome = 'done' | { readonly again: Fingerprint | null }
