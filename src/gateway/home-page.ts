@@ -37,5 +37,12 @@ ${rows}
 </html>
 `
   const hash = createHash('sha256').update(STYLE).digest('base64')
-  return { html, contentSecurityPolicy: `default-src 'none'; style-src 'sha256-${hash}'` }
+  const contentSecurityPolicy = [
+    "default-src 'none'",
+    `style-src 'sha256-${hash}'`,
+    "form-action 'none'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ')
+  return { html, contentSecurityPolicy }
 }

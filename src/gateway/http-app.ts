@@ -10,6 +10,7 @@ import Fastify, {
 import { idFactory } from '../events/publish/id-factory.ts'
 import { webSocketOptions } from '../events/websocket/websocket-options.ts'
 import { BrokerError, type ProblemCode, toProblem } from '../protocol/problem.ts'
+import { BODY_TIMEOUT_MS, limitBodyTime } from './body-deadline.ts'
 import { PROBLEM_TYPE, sendProblem } from './problem-reply.ts'
 import { RouteMethods } from './route-methods.ts'
 
@@ -18,13 +19,18 @@ export interface HttpAppOptions {
   /** What the `type` of a problem begins with; made from the request when undefined. */
   readonly publicUrl: string | undefined
   readonly maxEventBytes: number
+  /** For a body that is gathered before it is used. */
+  readonly bodyTimeoutMs?: number
 }
 
 /** Longest time for the header fields of a request: a client that dribbles them is cut off. */
 const HEADERS_TIMEOUT_MS = 10_000
 
-/** Files may refuse an upload, or know its content, before they ask for the body. */
+/** Files may refuse an upload, or know its content, before they ask for the body, which then streams. */
 const ANSWERS_BEFORE_BODY = /^\/files(?:[/?]|$)/
+
+/** Of every answer: what it says it is, it is; and no address of the broker, which may name a file, travels on. */
+const ANSWER_HEADERS = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' }
 
 /** What the front lets through, and a client certificate that it adds. */
 const MAX_HEADER_BYTES = 96 * 1024
@@ -35,7 +41,7 @@ const MAX_HEADER_BYTES = 96 * 1024
  * proxy are believed: `ProxyTrust` takes away those that are not from ours.
  */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { logger, publicUrl, maxEventBytes } = options
+  const { logger, publicUrl, maxEventBytes, bodyTimeoutMs = BODY_TIMEOUT_MS } = options
   const send = (error: Error, request: FastifyRequest, reply: FastifyReply) =>
     sendProblem(error as BrokerError, request, reply, publicUrl ?? ownUrl(request))
   const newRequestId = idFactory()
@@ -71,6 +77,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     app.server.emit('request', request, response)
   })
   app.setErrorHandler(send)
+  limitBodyTime(app, ANSWERS_BEFORE_BODY, bodyTimeoutMs)
   const methods = new RouteMethods()
   methods.observe(app)
   app.setNotFoundHandler((request, reply) => send(nothingHere(request, methods), request, reply))
@@ -82,7 +89,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   // After the plugin, whose own hook sets `request.ws`. Hooks of every request take `done`: each promise
   // among them costs as much as what they do.
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id)
+    reply.header('x-request-id', request.id).headers(ANSWER_HEADERS)
     const { routeOptions, is404 } = request
     const takesWebSockets = routeOptions.config?.ws === true
     if (request.ws && !takesWebSockets && !is404) {
@@ -146,6 +153,9 @@ function refuseUnparsable(
   const body = JSON.stringify(problem)
   socket.end(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\nConnection: close\r\n` +
+      Object.entries(ANSWER_HEADERS)
+        .map(([name, value]) => `${name}: ${value}\r\n`)
+        .join('') +
       `Content-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
 }

@@ -13,7 +13,7 @@ import { renderListingPage } from './listing-page.ts'
 const FORMS = ['application/json', 'text/html', 'application/x-ndjson', ARCHIVE_TYPE] as const
 
 /** A page is also a place to click for a download, which a sandbox without this word forbids. */
-const PAGE_POLICY = 'sandbox allow-downloads'
+const PAGE_POLICY = "sandbox allow-downloads; frame-ancestors 'none'"
 
 /**
  * `GET` and `HEAD` of a directory: a page of JSON or HTML, all lines of NDJSON while they are read, or the

@@ -21,7 +21,6 @@ export function installDescription(app: FastifyInstance, deps: DescriptionDeps):
   app.get('/openapi', async (_, reply) =>
     reply
       .header('content-security-policy', page.contentSecurityPolicy)
-      .header('x-content-type-options', 'nosniff')
       .type('text/html; charset=utf-8')
       .send(page.html),
   )

@@ -1,0 +1,29 @@
+import type { FastifyInstance } from 'fastify'
+import { BrokerError } from '../protocol/problem.ts'
+
+/** For 16 MiB that is 140 KB/s: less than any line that is of use to a publisher. */
+export const BODY_TIMEOUT_MS = 120_000
+
+/**
+ * Bodies that are gathered before they are used must be whole in time: each that is dribbled holds a
+ * connection, and up to 16 MiB, for as long as its sender likes. Those that stream are left to their route.
+ */
+export function limitBodyTime(app: FastifyInstance, streams: RegExp, timeoutMs: number): void {
+  app.addHook('preParsing', ({ headers, raw }, _reply, payload, done) => {
+    const hasBody =
+      headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+    if (hasBody && !streams.test(raw.url ?? '')) {
+      const timer = setTimeout(() => {
+        // Destroyed, it would take the connection with it, and the answer.
+        if (payload.listenerCount('error') > 0) payload.emit('error', tooSlow(timeoutMs))
+      }, timeoutMs)
+      payload.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer))
+    }
+    done(null, payload)
+  })
+}
+
+function tooSlow(timeoutMs: number): BrokerError {
+  const detail = `the body must be whole within ${timeoutMs / 1000} seconds`
+  return new BrokerError('REQUEST_TIMEOUT', detail)
+}
