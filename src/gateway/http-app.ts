@@ -64,6 +64,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     routerOptions: { caseSensitive: true, maxParamLength: 8192 },
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
+      // By default Node looks every 30 seconds, which would make 40 of the 10.
+      connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2,
       maxHeaderSize: MAX_HEADER_BYTES,
       // curl offers h2c: that is a plain request here, not an upgrade.
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',

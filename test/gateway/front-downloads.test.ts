@@ -36,6 +36,7 @@ describe('downloads by the front', { skip: NGINX_MISSING }, () => {
       assert.equal(headers['last-modified'], 'Wed, 21 Oct 2015 07:28:00 GMT')
       assert.equal(headers['content-security-policy'], 'sandbox')
       assert.equal(headers['x-content-type-options'], 'nosniff')
+      assert.equal(headers['referrer-policy'], 'no-referrer')
       assert.equal(headers['x-accel-redirect'], undefined)
     }
     const log = await readFile(join(front.dir, 'run/access.log'), 'utf8')

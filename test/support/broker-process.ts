@@ -137,6 +137,14 @@ export class BrokerBehindNginx implements AsyncDisposable {
   }
 
   static async start(...extra: string[]): Promise<BrokerBehindNginx> {
+    return await BrokerBehindNginx.startWith(extra, [])
+  }
+
+  /** @param front - more flags of `broker nginx` */
+  static async startWith(
+    extra: readonly string[],
+    front: readonly string[],
+  ): Promise<BrokerBehindNginx> {
     const directory = await mkdtemp(join(tmpdir(), 'broker-secret-'))
     const secret = join(directory, 'secret')
     await writeFile(secret, 'a-secret-that-only-nginx-knows')
@@ -155,6 +163,7 @@ export class BrokerBehindNginx implements AsyncDisposable {
         `--http=${http}`,
         `--zmq-subscribe=${subscribe}`,
         `--zmq-session=${session}`,
+        ...front,
       ],
       {
         cwd: broker.directory,

@@ -132,6 +132,7 @@ export class StubBroker implements AsyncDisposable {
         'last-modified': 'Wed, 21 Oct 2015 07:28:00 GMT',
         'content-security-policy': 'sandbox',
         'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
       })
       .end()
   }

@@ -1,5 +1,5 @@
 import type { FrontOptions } from './front-options.ts'
-import { renderProblemLocations, renderReturn } from './front-problems.ts'
+import { OWN_HEADERS, renderProblemLocations, renderReturn } from './front-problems.ts'
 
 const MEBIBYTE = 2 ** 20
 
@@ -16,6 +16,7 @@ const DOWNLOAD_HEADERS = [
   'Last-Modified',
   'Content-Security-Policy',
   'X-Content-Type-Options',
+  'Referrer-Policy',
   'X-Request-Id',
   'Vary',
   'Access-Control-Allow-Origin',
@@ -180,8 +181,7 @@ location @refused {
     default_type application/problem+json;
     ssi on;
     ssi_types application/problem+json;
-    add_header Cache-Control no-store always;
-    add_header X-Request-Id $request_id always;
+${OWN_HEADERS}
 ${REFUSAL_HEADERS.map((name) => `    add_header ${name} ${refusalVariable(name)} always;`).join('\n')}
 ${returns.join('\n')}
     ${renderReturn('UNAVAILABLE', 'the broker does not answer', publicUrl)}
@@ -198,6 +198,7 @@ location /-/serve/ {
     etag off;
     if_modified_since off;
     max_ranges 8;
+    add_header Strict-Transport-Security $broker_transport_security;
 ${DOWNLOAD_HEADERS.map((name) => `    add_header ${name} $upstream_http_${snake(name)};`).join('\n')}
     error_page 403 404 = @gone;
     include broker-errors.conf;
@@ -206,8 +207,7 @@ ${DOWNLOAD_HEADERS.map((name) => `    add_header ${name} $upstream_http_${snake(
 # A link that is gone or cannot be read is no fault of the client; one that the broker did not name is not there.
 location @gone {
     default_type application/problem+json;
-    add_header Cache-Control no-store always;
-    add_header X-Request-Id $request_id always;
+${OWN_HEADERS}
     if ($upstream_http_x_accel_redirect = '') { ${renderReturn('NOT_FOUND', 'nothing is here', publicUrl)} }
     ${renderReturn('UNAVAILABLE', 'the file cannot be sent now', publicUrl)}
 }

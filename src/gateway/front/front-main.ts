@@ -6,7 +6,7 @@ export function renderMain(options: FrontOptions): string {
     HEAD,
     renderProcess(options.user),
     `http {
-${indent([LOGS, TEMPORARY, TIMES, renderVariables(options.limits), renderServer(options)].join('\n'))}}
+${indent([LOGS, TEMPORARY, TIMES, renderVariables(options), renderServer(options)].join('\n'))}}
 `,
     ...(options.zmq.length === 0 ? [] : [renderStream(options.zmq, options.limits)]),
   ].join('\n')
@@ -74,7 +74,11 @@ proxy_headers_hash_bucket_size 128;
 variables_hash_bucket_size 128;
 `
 
-function renderVariables({ attemptsPerSecond, connections }: FrontLimits): string {
+/** A browser remembers it for the whole host: only where the front has no plain port that it would shut. */
+const TRANSPORT_SECURITY = 'max-age=31536000'
+
+function renderVariables({ http, limits }: FrontOptions): string {
+  const { attemptsPerSecond, connections } = limits
   return `# Nothing but WebSocket is ever upgraded to.
 map $http_upgrade $broker_upgrade { default ''; websocket websocket; }
 map $http_upgrade $broker_connection { default ''; websocket upgrade; }
@@ -84,6 +88,8 @@ map $http_host $broker_host { default $http_host; '' $host; }
 map $request_method $broker_asks { default 0; PUT 1; POST 1; }
 # Kept from the first look on, so that an internal redirect does not change it.
 map $uri $broker_path { default $uri; }
+# Said over HTTPS by a front that serves nothing else.
+map $https $broker_transport_security { default ''; on '${http === undefined ? TRANSPORT_SECURITY : ''}'; }
 # Whoever opens a stream, and nobody else.
 map $http_accept $broker_sse { default ''; text/event-stream $binary_remote_addr; }
 map $http_upgrade $broker_stream { default $broker_sse; websocket $binary_remote_addr; }
@@ -107,6 +113,8 @@ function renderServer({ upstream, http, https }: FrontOptions): string {
 server {
 ${plain}${https === undefined ? '' : renderTls(https)}    server_name broker;
     set $broker_first_path $broker_path;
+    # A location with a header of its own inherits none and says it again.
+    add_header Strict-Transport-Security $broker_transport_security always;
 
     include broker-errors.conf;
     include broker-locations.conf;
@@ -123,7 +131,7 @@ function renderTls({ listen, certificate, key, clientCa }: FrontTls): string {
     ssl_verify_client optional;
     ssl_verify_depth 3;
 `
-  return `    listen ${listen} ssl so_keepalive=on;
+  return `    listen ${listen} ssl http2 so_keepalive=on;
     ssl_certificate "${certificate}";
     ssl_certificate_key "${key}";
     ssl_protocols TLSv1.2 TLSv1.3;

@@ -38,6 +38,13 @@ const FRONT_PROBLEMS: readonly FrontProblem[] = [
   },
 ]
 
+/** Of whatever Nginx says itself: the broker sets the same on its own answers. */
+export const OWN_HEADERS = `    add_header Cache-Control no-store always;
+    add_header X-Request-Id $request_id always;
+    add_header X-Content-Type-Options nosniff always;
+    add_header Referrer-Policy no-referrer always;
+    add_header Strict-Transport-Security $broker_transport_security always;`
+
 /** `error_page` lines: what Nginx would answer in HTML becomes a problem. */
 export function renderErrorPages(): string {
   const lines = FRONT_PROBLEMS.map(({ code, statuses }) => {
@@ -74,8 +81,7 @@ function renderLocation(problem: FrontProblem, publicUrl: string): string {
     # The request that led here keeps its body, which is no longer wanted and no longer too large.
     client_max_body_size 0;
     default_type application/problem+json;
-    add_header Cache-Control no-store always;
-    add_header X-Request-Id $request_id always;
+${OWN_HEADERS}
 ${retryAfter}    ${renderReturn(code, detail, publicUrl)}
 }
 `
