@@ -58,7 +58,10 @@ ${lines.join('\n')}
 `
 }
 
-/** The locations that `renderErrorPages` leads to. */
+/**
+ * The locations that `renderErrorPages` leads to. A refusal of another kind must not become a 413 here because
+ * of the body that came with it.
+ */
 export function renderProblemLocations(publicUrl: string): string {
   return FRONT_PROBLEMS.map((problem) => renderLocation(problem, publicUrl)).join('\n')
 }
@@ -81,6 +84,7 @@ function renderLocation(problem: FrontProblem, publicUrl: string): string {
     # The request that led here keeps its body, which is no longer wanted and no longer too large.
     client_max_body_size 0;
     default_type application/problem+json;
+    client_max_body_size 0;
 ${OWN_HEADERS}
 ${retryAfter}    ${renderReturn(code, detail, publicUrl)}
 }
