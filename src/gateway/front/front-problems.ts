@@ -84,7 +84,6 @@ function renderLocation(problem: FrontProblem, publicUrl: string): string {
     # The request that led here keeps its body, which is no longer wanted and no longer too large.
     client_max_body_size 0;
     default_type application/problem+json;
-    client_max_body_size 0;
 ${OWN_HEADERS}
 ${retryAfter}    ${renderReturn(code, detail, publicUrl)}
 }
