@@ -22,6 +22,7 @@ import { tus } from './tus.ts'
 import { uploadEvents } from './upload-events.ts'
 import { uploadMemory } from './upload-memory.ts'
 import { uploads } from './uploads.ts'
+import { watcher } from './watcher.ts'
 import { zmqPublish } from './zmq-publish.ts'
 import { zmqSubscribe } from './zmq-subscribe.ts'
 
@@ -44,6 +45,7 @@ const LINES: readonly Line[] = [
   uploadMemory,
   uploadEvents,
   authorisation,
+  watcher,
 ]
 
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))
