@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import websocket from '@fastify/websocket'
 import Fastify, {
@@ -25,6 +26,9 @@ export interface HttpAppOptions {
 
 /** Longest time for the header fields of a request: a client that dribbles them is cut off. */
 const HEADERS_TIMEOUT_MS = 10_000
+
+/** A name or an address with a port: what goes into links and comparisons with it. @see RFC 3986 section 3.2 */
+const HOST = /^(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?$/
 
 /** Files may refuse an upload, or know its content, before they ask for the body, which then streams. */
 const ANSWERS_BEFORE_BODY = /^\/files(?:[/?]|$)/
@@ -92,6 +96,12 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   // among them costs as much as what they do.
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id).headers(ANSWER_HEADERS)
+    if (!hasOneHost(request.raw)) {
+      throw new BrokerError(
+        'REQUEST_INVALID',
+        'the request has a Host that is none, or two of them',
+      )
+    }
     const { routeOptions, is404 } = request
     const takesWebSockets = routeOptions.config?.ws === true
     if (request.ws && !takesWebSockets && !is404) {
@@ -116,7 +126,18 @@ function nothingHere({ raw, method }: FastifyRequest, methods: RouteMethods): Br
 }
 
 function ownUrl({ protocol, host }: FastifyRequest): string {
-  return host === '' ? '' : `${protocol}://${host}`
+  return host === '' || !HOST.test(host) ? '' : `${protocol}://${host}`
+}
+
+/** Node takes the first of two, another reader on the way perhaps the second. @see RFC 9112 section 3.2 */
+function hasOneHost({ rawHeaders, headers: { host = '' } }: IncomingMessage): boolean {
+  if (!HOST.test(host)) return false
+  let count = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]
+    if (name?.length === 4 && name.toLowerCase() === 'host') count += 1
+  }
+  return count <= 1
 }
 
 /** The query may hold a ticket: only the path is logged. */
