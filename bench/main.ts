@@ -21,6 +21,7 @@ import { publishRate } from './publish-rate.ts'
 import { tus } from './tus.ts'
 import { uploadEvents } from './upload-events.ts'
 import { uploadMemory } from './upload-memory.ts'
+import { tls } from './tls.ts'
 import { uploads } from './uploads.ts'
 import { watcher } from './watcher.ts'
 import { zmqPublish } from './zmq-publish.ts'
@@ -38,6 +39,7 @@ const LINES: readonly Line[] = [
   idleMemory,
   downloads,
   largeDownloads,
+  tls,
   uploads,
   tus,
   largeUploads,
