@@ -39,17 +39,32 @@ function usersWith(...users: string[]): string {
 const PATHS: Readonly<Record<string, string>> = {
   '/files/*': '/files/builds/x',
   '/events/*': '/events/ci/x',
+  '/uploads/*': '/uploads/01AN4Z07BY79KA1307SR9X4MV3',
   '/problems/:code': '/problems/NOT_FOUND',
+}
+
+/** A new upload of three bytes to `builds/y`. */
+const TUS = {
+  'tus-resumable': '1.0.0',
+  'upload-length': '3',
+  'upload-metadata': `path ${Buffer.from('builds/y').toString('base64')}`,
 }
 
 const HEADERS: Readonly<Record<string, Record<string, string>>> = {
   '/auth/tickets': { 'content-type': 'application/json' },
   '/events': { 'content-type': 'application/cloudevents+json' },
+  '/auth/token': { 'content-type': 'application/json' },
+  '/uploads': TUS,
+  '/uploads/': TUS,
+  '/uploads/*': { ...TUS, 'content-type': 'application/offset+octet-stream', 'upload-offset': '0' },
   '/auth/upload': { 'x-original-method': 'PUT', 'x-original-uri': '/files/builds/x' },
 }
 
 const BODIES: Readonly<Record<string, string>> = {
   '/auth/tickets': '{"purpose":"events"}',
+  '/auth/token': '{"subject_token":"none"}',
+  '/uploads': '',
+  '/uploads/': '',
   '/events': '{"specversion":"1.0","id":"1","source":"/s","type":"t","topic":"ci/x"}',
 }
 
