@@ -154,14 +154,15 @@ test('a part needs a place among the bodies that come at once', async () => {
     await uploads.create(recordOf('x', 2)),
     await uploads.create(recordOf('y', 1)),
   ]
-  const open = Promise.withResolvers<void>()
+  const [asked, open] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const content = (async function* () {
+    asked.resolve()
     yield Buffer.from('1')
     await open.promise
     yield Buffer.from('2')
   })()
   const slow = uploads.append(first, { content, checksum: undefined, cut: () => undefined })
-  while (first.cut === undefined) await new Promise(setImmediate)
+  await asked.promise
   await assert.rejects(append(uploads, second, '1'), { code: 'TOO_MANY_REQUESTS' })
   open.resolve()
   await slow
