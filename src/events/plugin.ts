@@ -2,8 +2,9 @@ import type { WebSocket } from '@fastify/websocket'
 import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify'
 import { BrokerError } from '../protocol/problem.ts'
 import { admitSubscriber } from './delivery/admission.ts'
+import type { HandOver } from './hand-over.ts'
 import { httpPage } from './http/http-page.ts'
-import { type HandOverStream, httpStream } from './http/http-stream.ts'
+import { httpStream } from './http/http-stream.ts'
 import type { StreamKind } from './http/stream-format.ts'
 import { readStreamRequest } from './http/stream-request.ts'
 import type { Opening } from './opening.ts'
@@ -13,13 +14,7 @@ import { type SessionServices, WebSocketSession } from './websocket/websocket-se
 import { serveWebSocketStream } from './websocket/websocket-stream.ts'
 
 export interface EventsPluginDeps extends SessionServices {
-  /**
-   * Gives an admitted WebSocket to another process.
-   *
-   * @returns false when it stays here
-   */
-  handOver?(kind: 'session' | 'stream', request: FastifyRequest): boolean
-  readonly handOverStream?: HandOverStream
+  readonly handOver?: HandOver
 }
 
 /** The HTTP and WebSocket doors of events: `/events`, `/events/*`, `/ws`. */
@@ -106,7 +101,7 @@ async function httpEvents(
 ): Promise<unknown> {
   const kind = streamKindOf(request)
   if (kind !== undefined) {
-    return httpStream(services, kind, request, reply, services.handOverStream)
+    return httpStream(services, kind, request, reply, services.handOver)
   }
   return reply.type('application/json').send(await httpPage(services, request))
 }

@@ -143,9 +143,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   )
   workers.observe(app.server)
   const handOver = workers.handOver.bind(workers)
-  await app.register((scope) =>
-    eventsPlugin(scope, { ...doors, handOver, handOverStream: handOver }),
-  )
+  await app.register((scope) => eventsPlugin(scope, { ...doors, handOver }))
   const curve = usesCurve(settings) ? await openCurveKeys(settings) : undefined
   const zmq = cleanup.use(
     await ZmqService.open(

@@ -1,8 +1,8 @@
-import { monotonicFactory } from 'ulid'
 import type { Database, Statement } from '../database/database.ts'
 import type { EventDraft, EventLog } from '../events/log/event-log.ts'
 import type { SqliteEventLog } from '../events/log/sqlite-event-log.ts'
 import { composeOwnEvent } from '../events/publish/compose-event.ts'
+import { idFactory } from '../events/publish/id-factory.ts'
 import type { FileChange } from '../files/file-change.ts'
 import type { TellChanges } from '../files/index/file-index.ts'
 import { topicOfPath } from '../protocol/file-topic.ts'
@@ -27,7 +27,7 @@ export function fileEvent({ type, ...data }: FileChange, id: string): EventDraft
 
 /** Changes and their index rows in the transaction that appends the events. */
 export function tellInTransaction(log: SqliteEventLog): TellChanges<Statement> {
-  const newId = monotonicFactory()
+  const newId = idFactory()
   return async (changes, statements) => {
     const drafts = changes.map((change) => fileEvent(change, newId()))
     const acks = await log.appendWith(drafts, statements)
@@ -71,7 +71,7 @@ export async function tellThroughOutbox(
     'SELECT id, topic, json FROM outbox ORDER BY rowid',
   )
   if (left.length > 0) await tell(left.map((row) => ({ ...row, user: null })))
-  const newId = monotonicFactory()
+  const newId = idFactory()
   return async (changes, statements) => {
     const drafts = changes.map((change) => fileEvent(change, newId()))
     const rows = drafts.map(({ id, topic, json }) => [id, topic, json])

@@ -1,31 +1,12 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { admitSubscriber } from '../delivery/admission.ts'
-import type { Connections } from '../delivery/connections.ts'
-import type { Delivery } from '../delivery/delivery.ts'
-import { QUIET_MS, Stream } from '../delivery/stream.ts'
-import type { LogReader } from '../log/event-log.ts'
+import type { HandOver } from '../hand-over.ts'
+import { openStream, type StreamServices } from '../open-stream.ts'
 import type { Opening } from '../opening.ts'
 import { type BodyStream, HttpSink } from './http-sink.ts'
 import { STREAM_FORMATS, type StreamKind } from './stream-format.ts'
 import { readStreamRequest, type StreamRequest } from './stream-request.ts'
-
-/** What the doors of streams share. */
-export interface StreamServices {
-  readonly log: LogReader
-  readonly delivery: Delivery
-  readonly connections: Pick<Connections, 'add' | 'admit'>
-  /** What the `type` of a problem begins with. */
-  readonly publicUrl?: string | undefined
-}
-
-/**
- * Gives the stream of a request to another process, which begins with `head`: status line and header
- * fields of a response in chunks.
- *
- * @returns false when it stays here
- */
-export type HandOverStream = (kind: StreamKind, request: FastifyRequest, head: string) => boolean
 
 /** A response that goes on: NDJSON, where `?follow=false` ends at the present, or server-sent events. */
 export function httpStream(
@@ -33,7 +14,7 @@ export function httpStream(
   kind: StreamKind,
   request: FastifyRequest,
   reply: FastifyReply,
-  handOver: HandOverStream = () => false,
+  handOver: HandOver = () => false,
 ): void {
   const asked = readStreamRequest(request.raw)
   admitSubscriber(request.principal, asked.filter)
@@ -57,7 +38,7 @@ export function httpStream(
 
 /** Writes the events of a stream to `body` until either end closes it. */
 export function writeStream(
-  { log, delivery, connections }: StreamServices,
+  services: StreamServices,
   kind: StreamKind,
   body: BodyStream,
   opening: Opening,
@@ -65,24 +46,12 @@ export function writeStream(
 ): void {
   const { encoding, renderPosition } = { renderPosition: undefined, ...STREAM_FORMATS[kind] }
   const sink = new HttpSink(body, opening.socket, encoding, renderPosition)
-  const stream = new Stream({ log, delivery, sink }, opening.principal)
-  const registration = connections.add({
-    get principal() {
-      return stream.principal
-    },
-    address: opening.address,
-    judge: (principal) => stream.judge(principal),
-    tick: () => stream.tick(QUIET_MS),
-    drain: () => sink.end(),
-  })
-  body.once('close', () => {
-    stream[Symbol.dispose]()
-    registration[Symbol.dispose]()
-  })
+  const open = openStream(services, opening, sink)
+  body.once('close', () => open[Symbol.dispose]())
   const isEndless = isFollowing(asked)
   // Without `follow` the point is what is there.
   const from = asked.since ?? (isEndless ? 'latest' : 'earliest')
-  stream
+  open.stream
     .subscribe([asked.filter], from, {
       // Not before a gap is told: a client that came back with it would never hear of the gap.
       accepted: ({ position, recovered }) => {

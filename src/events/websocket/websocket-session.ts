@@ -4,7 +4,7 @@ import { formatPosition } from '../../protocol/position.ts'
 import { BrokerError, toProblem } from '../../protocol/problem.ts'
 import type { Registration } from '../delivery/connections.ts'
 import { QUIET_MS, Stream } from '../delivery/stream.ts'
-import type { StreamServices } from '../http/http-stream.ts'
+import type { StreamServices } from '../open-stream.ts'
 import type { Opening } from '../opening.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import {

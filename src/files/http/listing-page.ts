@@ -1,3 +1,4 @@
+import { escapeHtml } from './escape-html.ts'
 import { encodePath } from './file-target.ts'
 import type { Listing, ListingEntry } from './listing.ts'
 
@@ -55,13 +56,4 @@ function row(text: string, href: string, size: string, modified: string): string
     `<tr><td><a href="${escapeHtml(href)}">${escapeHtml(text)}</a></td>` +
     `<td class="number">${size}</td><td class="number">${modified}</td></tr>`
   )
-}
-
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;')
 }

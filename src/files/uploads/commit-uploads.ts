@@ -10,9 +10,9 @@ import type { CommittedFile, WriteGuard } from '../store/file-store.ts'
 import { errorCode, storageFault } from '../store/storage-fault.ts'
 import { type InspectDeps, inspect, type VisibleState } from '../store/visible-file.ts'
 import type { Place, Volume } from '../volumes/volume.ts'
-import { WorkSlots } from '../work-slots.ts'
 import type { DirectorySync } from './directory-sync.ts'
 import type { InFlightPaths } from './in-flight-paths.ts'
+import { mapSome } from './map-some.ts'
 import type { ReadyContent } from './temporary-file.ts'
 
 export interface CommitDeps extends InspectDeps {
@@ -45,9 +45,6 @@ interface Done {
   readonly entry: IndexEntry
   readonly modifiedMs: number
 }
-
-/** Files of a batch that are looked at, or put in their place, at the same time. */
-const AT_ONCE = 16
 
 /** An upload that lost a race against an edit on disk looks again this often. */
 const ATTEMPTS = 3
@@ -113,19 +110,6 @@ async function attempt(
     throw new BrokerError('PATH_CONFLICT', 'the file is being changed on disk at the same time')
   }
   return ready.map((upload) => outcome.get(upload.temporary.id) ?? unchanged(upload))
-}
-
-/** Does `work` for each, some at a time. Fails as the first that failed, when all have come to an end. */
-async function mapSome<Item, Value>(
-  items: readonly Item[],
-  work: (item: Item) => Promise<Value>,
-): Promise<Value[]> {
-  const slots = new WorkSlots(AT_ONCE)
-  const outcomes = await Promise.allSettled(items.map((item) => slots.run(() => work(item))))
-  return outcomes.map((outcome) => {
-    if (outcome.status === 'rejected') throw outcome.reason
-    return outcome.value
-  })
 }
 
 /** Finds the places of a batch, whose files often have one directory: one that is missing is looked for once. */

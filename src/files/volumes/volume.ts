@@ -1,5 +1,5 @@
 import { type BigIntStats, lstatSync } from 'node:fs'
-import { chmod, mkdir, open, realpath, rename, statfs, unlink } from 'node:fs/promises'
+import { chmod, mkdir, open, realpath, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ulid } from 'ulid'
 import { type FilePath, parseFilePath } from '../../protocol/file-path.ts'
@@ -7,6 +7,7 @@ import { BrokerError } from '../../protocol/problem.ts'
 import { errorCode, isMissing } from '../store/storage-fault.ts'
 import { ConfinedDirectory } from './confined-directory.ts'
 import { DirectoryCache } from './directory-cache.ts'
+import { isLocal } from './local-file-system.ts'
 import { VolumeIdentity } from './volume-identity.ts'
 
 /** Names that are neither served nor told, so that rsync, scp and editors may work in a volume. */
@@ -275,20 +276,6 @@ function offline(): BrokerError {
 async function makeWithMode(directory: string, mode: number): Promise<void> {
   await mkdir(directory, { recursive: true, mode })
   await chmod(directory, mode)
-}
-
-/**
- * File systems of disks and memory of this machine, by the numbers of `statfs` (2): ext, XFS, Btrfs, tmpfs, F2FS, ZFS,
- * bcachefs, and overlays of
- * containers. Others may be a network away, and would hold up everybody when it is.
- */
-const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
-  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0xf2f52010, 0x2fc12fc1, 0xca451a4e, 0x794c7630,
-])
-
-async function isLocal(directory: string): Promise<boolean> {
-  const { type } = await statfs(directory)
-  return LOCAL_FILE_SYSTEMS.has(type)
 }
 
 /** Tries it: two mounts of one device have the same number and still refuse. */

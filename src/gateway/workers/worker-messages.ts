@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { CredentialReference } from '../../auth/principal.ts'
 import type { Grant } from '../../auth/rights/grants.ts'
-import type { StreamKind } from '../../events/http/stream-format.ts'
+import type { HeldKind } from '../../events/hand-over.ts'
 
 /** A principal on its way to another process. */
 export interface PortablePrincipal {
@@ -13,7 +13,7 @@ export interface PortablePrincipal {
 /** The request of a stream that was admitted; its socket follows on the channel of the child process. */
 export interface OpeningMessage {
   readonly open: number
-  readonly kind: 'session' | 'stream' | StreamKind
+  readonly kind: HeldKind
   readonly url: string
   readonly headers: IncomingHttpHeaders
   /** What came behind the request, base64. */

@@ -46,11 +46,6 @@ export class WorkerPool implements AsyncDisposable {
     return pool
   }
 
-  /** The ids of the processes. */
-  get processIds(): readonly number[] {
-    return [...this.#workers].flatMap(({ processId }) => processId ?? [])
-  }
-
   /** Keeps what comes behind upgrade requests: whoever holds the socket must have it. */
   observe(server: Server): void {
     server.prependListener('upgrade', (request: IncomingMessage, _socket: Socket, head: Buffer) => {
