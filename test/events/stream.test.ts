@@ -238,3 +238,19 @@ test('a newcomer hears events although the only other member of its audience is 
   full.sink.drain()
   await full.sink.until(() => full.sink.data.length === 2)
 })
+
+test('what is lost while a further subscription looks for its place is told', async () => {
+  const fixture = new Fixture({ events: 3 })
+  const { stream, sink } = fixture.connect()
+  await stream.subscribe(filters('a'), 'latest')
+  const { log } = fixture
+  const lossAfter = log.lossAfter.bind(log)
+  log.lossAfter = (...asked) => {
+    log.lossAfter = lossAfter
+    void fixture.publish('a', ...Array.from({ length: 30 }, (_, i) => i))
+    return lossAfter(...asked)
+  }
+  await stream.subscribe(filters('b'), 'earliest')
+  const gap = { since: 'e:0', resumed: 'e:27', reason: 'slow' }
+  assert.deepEqual(sink.data, [gap, 27, 28, 29])
+})

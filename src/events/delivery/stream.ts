@@ -162,7 +162,8 @@ export class Stream implements Disposable {
   ): Promise<number> {
     const { start, gap, lossTold } = await resumePoint(this.#log, filters, since, head)
     if (this.#isClosed) return start
-    this.#lossTold = lossTold
+    // What was committed while the log was asked, and is lost already, older filters were to be served.
+    this.#lossTold = upTo(head, lossTold)
     progress.accepted?.({ position: this.#format(start), recovered: gap === undefined })
     if (gap !== undefined) this.#send([gap], start)
     return start
@@ -207,7 +208,7 @@ export class Stream implements Disposable {
     const page = await this.#log.read({ after, filters, limit: REPLAY_EVENTS })
     const lost = await this.#log.lossAfter(after, filters)
     if (lost === undefined) return page
-    const loss = { resumed: Math.min(lost.resumed, to), through: Math.min(lost.through, to) }
+    const loss = upTo(to, lost)
     if (!this.#isNews(loss, after)) return page
     this.#lossTold = loss
     if (this.#sink.isResumable) this.#end('slowConsumer')
@@ -298,4 +299,8 @@ export class Stream implements Disposable {
     this[Symbol.dispose]()
     this.#sink.end(reason)
   }
+}
+
+function upTo(offset: number, { resumed, through }: Loss): Loss {
+  return { resumed: Math.min(resumed, offset), through: Math.min(through, offset) }
 }
