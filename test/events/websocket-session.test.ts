@@ -112,6 +112,18 @@ for (const workers of ['0', '2']) {
       ])
     })
 
+    test('thousands of commands at once are all answered', async () => {
+      using socket = await TestSocket.open(url, { token: broker.adminToken })
+      const ids = Array.from({ length: 5000 }, (_, i) => i)
+      for (const id of ids) socket.send({ op: 'publish', id, topic: 'ws/many', data: id })
+      await socket.wait(() => socket.messages.filter(({ op }) => op === 'ok').length === 5000)
+      const answered = socket.messages.flatMap(({ op, id }) => (op === 'ok' ? [Number(id)] : []))
+      assert.deepEqual(
+        answered.toSorted((a, b) => a - b),
+        ids,
+      )
+    })
+
     for (const [name, message] of [
       ['no JSON', '{'],
       ['no id', '{"op":"ping"}'],

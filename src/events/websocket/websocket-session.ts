@@ -27,9 +27,6 @@ const EXPIRY_NOTICE_MS = 60_000
 /** Most filters of one connection. */
 const MAX_FILTERS = 128
 
-/** Commands that may wait for their turn: a client that sends more without reading is cut off. */
-const MAX_WAITING_COMMANDS = 1024
-
 export interface SessionServices extends StreamServices {
   readonly publisher: Pick<Publisher, 'publish'>
   readonly identities: {
@@ -48,7 +45,6 @@ export class WebSocketSession {
   readonly #opening: Pick<Opening, 'address' | 'log' | 'requestId'>
   readonly #registration: Registration
   readonly #authenticationTimer: NodeJS.Timeout | undefined
-  #waiting = 0
   /** While a credential is looked at; what follows it is judged by its outcome. */
   #authentication: Promise<void> | undefined
   /** Expiry that the client has been warned of. */
@@ -121,13 +117,9 @@ export class WebSocketSession {
   async #receive(text: string, isBinary: boolean): Promise<void> {
     // Until the close is answered messages go on coming, of somebody who may have lost the right to them.
     if (!this.#sink.isOpen) return
-    this.#waiting += 1
+    using _inWork = this.#sink.intake.admit(text.length)
     try {
       if (isBinary) throw new ProtocolFault('messages are text')
-      if (this.#waiting > MAX_WAITING_COMMANDS) {
-        this.#sink.end('tooMany', 'too many commands wait for their reply')
-        return
-      }
       const command = readCommand(text)
       while (this.#authentication !== undefined) await this.#authentication
       await this.#answer(command)
@@ -135,8 +127,6 @@ export class WebSocketSession {
       if (error instanceof CommandFault) this.#fail(error.id, error.cause)
       else if (error instanceof ProtocolFault) this.#sink.end('protocolError', error.message)
       else this.#report(error)
-    } finally {
-      this.#waiting -= 1
     }
   }
 

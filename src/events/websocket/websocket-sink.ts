@@ -5,6 +5,7 @@ import type { Batch } from '../delivery/batch.ts'
 import { WEBSOCKET_ENCODING } from '../delivery/encoding.ts'
 import { onceDrained } from '../delivery/once-drained.ts'
 import type { Sink } from '../delivery/sink.ts'
+import { WebSocketIntake } from './websocket-intake.ts'
 
 /** How often a connection is pinged; below the 60 s after which proxies cut idle ones by default. */
 export const PING_INTERVAL_MS = 25_000
@@ -19,6 +20,7 @@ const CLOSE_TIMEOUT_MS = 2000
 export class WebSocketSink implements Sink {
   readonly encoding = WEBSOCKET_ENCODING
   readonly isResumable = true
+  readonly intake: WebSocketIntake
   readonly #webSocket: WebSocket
   readonly #socket: Socket
   readonly #renderPosition: ((position: string) => string) | undefined
@@ -30,6 +32,7 @@ export class WebSocketSink implements Sink {
     this.#webSocket = webSocket
     this.#socket = socket
     this.#renderPosition = renderPosition
+    this.intake = new WebSocketIntake(webSocket, socket)
     webSocket.on('pong', () => {
       this.#isAlive = true
     })
@@ -72,6 +75,8 @@ export class WebSocketSink implements Sink {
   /** Pings when it is time; a peer that did not answer the last one is gone. */
   heartbeat(): void {
     const now = performance.now()
+    // Its answer may lie where it is not read.
+    if (this.#webSocket.isPaused) this.#isAlive = true
     if (now - this.#lastPing < PING_INTERVAL_MS || !this.isOpen) return
     if (!this.#isAlive) {
       this.#webSocket.terminate()
