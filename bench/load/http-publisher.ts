@@ -1,5 +1,5 @@
 import { Agent, type RequestOptions, request } from 'node:http'
-import type { PublisherConnection } from './publisher.ts'
+import type { PublisherConnection } from './publisher-connection.ts'
 import { digitsOf } from './topic-groups.ts'
 
 export interface HttpPublisherOptions {

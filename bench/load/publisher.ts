@@ -7,6 +7,7 @@ import { openMqttPublisher } from './mqtt-publisher.ts'
 import { openNatsPublisher } from './nats-publisher.ts'
 import { payloadOf } from './payload.ts'
 import { answerCalls } from './process-calls.ts'
+import type { PublisherConnection } from './publisher-connection.ts'
 
 export interface PublishOptions {
   readonly host: string
@@ -38,16 +39,6 @@ export type PublishTarget =
       readonly isGrouped?: boolean
     }
   | { readonly protocol: 'mqtt'; readonly topic: string }
-
-/** A connection that publishes. */
-export interface PublisherConnection {
-  /** Makes what is to be sent, so that sending is sending and nothing else. */
-  pack(payloads: readonly string[]): readonly Buffer[]
-  /** Resolves when the next may be sent. */
-  send(packed: Buffer): Promise<void>
-  /** Resolves when everything that was sent has been accepted. */
-  finish(): Promise<void>
-}
 
 /** Sends everything of one publisher; resolves when it is accepted. */
 type Publish = () => Promise<void>

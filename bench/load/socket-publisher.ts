@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import type { PublisherConnection } from './publisher.ts'
+import type { PublisherConnection } from './publisher-connection.ts'
 
 export interface SocketPublisherOptions {
   /** The message of one payload; `number` counts from 0. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { clientFrame, FrameReader } from './frame-reader.ts'
 import type { MessageCounter } from './message-counters.ts'
-import type { Subscriber } from './subscribers.ts'
+import type { Subscriber } from './subscriber.ts'
 import type { TopicGroup } from './topic-groups.ts'
 
 /** How a subscriber makes itself known after the handshake. */

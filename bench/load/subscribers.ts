@@ -2,31 +2,15 @@
 import { clockMs } from '../measure/clock.ts'
 import { BusyMeter, type LoadReport } from '../measure/load-report.ts'
 import { Histogram } from '../measure/percentiles.ts'
-import {
-  FrameCounter,
-  type MessageCounter,
-  StreamCounter,
-  type StreamShape,
-} from './message-counters.ts'
+import { FrameCounter, StreamCounter, type StreamShape } from './message-counters.ts'
 import { answerCalls } from './process-calls.ts'
 import { SequenceCheck } from './sequence-check.ts'
+import type { Subscriber } from './subscriber.ts'
 import { SubscriberSocket, type SubscriberSocketOptions } from './subscriber-socket.ts'
 import type { TopicGroup } from './topic-groups.ts'
 import { ZmqSubscriber, type ZmqSubscriberOptions } from './zmq-subscriber.ts'
 
 export type SubscriberOptions = SubscriberSocketOptions | ZmqSubscriberOptions
-
-export interface Subscriber {
-  readonly counter: MessageCounter | undefined
-  readonly isClosed: boolean
-  open(): Promise<void>
-  /** From now on what comes is counted. */
-  count(counter: MessageCounter): void
-  close(): void
-  /** Reads nothing until `thaw`. */
-  freeze?(): void
-  thaw?(): void
-}
 
 export interface CountOptions {
   /** Messages that each subscriber is to be given. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { MessageCounter } from './message-counters.ts'
-import type { Subscriber } from './subscribers.ts'
+import type { Subscriber } from './subscriber.ts'
 import { ZmtpConnection, zmtpMessage } from './zmtp.ts'
 
 /** A SUB socket that is given events of two frames, topic and event. */
