@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, writeFile } from 'node:fs/promises'
+import { open, readdir, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ContentValidator } from '../../src/files/content-validator.ts'
@@ -51,6 +51,19 @@ test('an upload that is refused by its guard leaves no copy', async () => {
   }
   await assert.rejects(put(subject.store, 'judged/a', 'two', refuse), /refused/)
   assert.deepEqual(await subject.copies(), [sha256])
+})
+
+test('a file that is cut while it is copied is copied as far as it goes', async () => {
+  await using subject = await openJudgedStore()
+  const file = join(subject.directory, 'large')
+  const size = 2 ** 30
+  await writeFile(file, '')
+  await truncate(file, size)
+  await using handle = await open(file)
+  const copying = subject.store.accepted.copy(pathOf('judged/a'), handle)
+  await truncate(file, 0)
+  await using copy = await copying
+  assert.ok((await stat(copy.file)).size < size)
 })
 
 test('what a crash has left is swept, and files without a copy are named', async () => {

@@ -3,8 +3,6 @@ import type { BigIntStats } from 'node:fs'
 import { constants } from 'node:fs'
 import {
   access,
-  chmod,
-  copyFile,
   type FileHandle,
   mkdir,
   open,
@@ -12,6 +10,7 @@ import {
   rename,
   rm,
   unlink,
+  writeFile,
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FilePath } from '../../protocol/file-path.ts'
@@ -23,11 +22,12 @@ import type { KnownFile } from './file-store.ts'
 import { isTold, knownFile, toldFile } from './known-file.ts'
 import { isMissing } from './storage-fault.ts'
 
+const BLOCK_BYTES = 256 * 1024
+
 /**
  * Copies of the accepted contents of judged files, one for each, below the state of their volume: what is
  * served while the file on disk is something that was refused, or was not judged yet. Copies and not links,
- * because an editor that writes in place writes through every link; where the file system shares blocks
- * (XFS, Btrfs) a copy takes no space until then.
+ * because an editor that writes in place writes through every link.
  *
  *     accepted/<sha256 of the path>/<sha256 of the content>
  */
@@ -76,12 +76,12 @@ export class AcceptedContents {
   }
 
   /** Copies a content that may be accepted. The caller disposes of the copy, kept or not. */
-  async copy(path: FilePath, from: string): Promise<HeldCopy> {
+  async copy(path: FilePath, from: FileHandle): Promise<HeldCopy> {
     const directory = this.#directoryOf(this.#volumeOf(path))
     await mkdir(directory, { recursive: true, mode: 0o700 })
     const file = join(directory, randomUUID())
-    await copyFile(from, file, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
-    await chmod(file, 0o400)
+    const { size } = await from.stat()
+    await writeFile(file, blocksOf(from, size), { flag: 'wx', mode: 0o400 })
     return new HeldCopy(file, (sha256) => this.#fileOf(path, sha256))
   }
 
@@ -158,6 +158,20 @@ export class HeldCopy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#isKept) await rm(this.file, { force: true })
+  }
+}
+
+/**
+ * The first `size` bytes of a file, or all when it has fewer by now. `copyFile` does not end when the file
+ * is cut under it: libuv asks for the rest for ever (seen on 1.51, 80% of a core).
+ */
+async function* blocksOf(file: FileHandle, size: number): AsyncGenerator<Uint8Array> {
+  for (let position = 0; position < size; ) {
+    const block = Buffer.allocUnsafe(Math.min(BLOCK_BYTES, size - position))
+    const { bytesRead } = await file.read(block, 0, block.length, position)
+    if (bytesRead === 0) return
+    position += bytesRead
+    yield block.subarray(0, bytesRead)
   }
 }
 

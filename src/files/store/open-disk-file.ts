@@ -1,8 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { constants } from 'node:fs'
-import { copyFile, type FileHandle, open, writeFile } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import type { FilePath } from '../../protocol/file-path.ts'
-import { DESCRIPTORS, HAS_DESCRIPTORS } from '../volumes/confined-directory.ts'
 import type { Place } from '../volumes/volume.ts'
 import type { KnownFile, OpenFile } from './file-store.ts'
 
@@ -55,17 +54,6 @@ export class OpenDiskFile implements OpenFile {
       if (position === end) await this.#requireUntouched()
       yield block.subarray(0, bytesRead)
     }
-  }
-
-  /**
-   * Copies the content to another file of this machine, without its bytes where the file system can share
-   * them. Fails when the file was edited in place meanwhile.
-   */
-  async copyTo(target: string): Promise<void> {
-    const source = `${DESCRIPTORS}/${this.#handle.fd}`
-    if (HAS_DESCRIPTORS) await copyFile(source, target, constants.COPYFILE_FICLONE)
-    else await writeFile(target, this.read(0, this.size))
-    await this.#requireUntouched()
   }
 
   async serveLink(): Promise<string | undefined> {

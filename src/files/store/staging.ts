@@ -55,7 +55,7 @@ export class Staging {
     const copied = { ...options, digests: [], size }
     return this.#stage(volume, path, copied, async (temporary, take) => {
       await take(size)
-      await copyInto(temporary, source)
+      await temporary.handle.writeFile(source.read(0, size))
       return { size, digests: { ...(sha256 !== undefined && { 'sha-256': sha256 }) } }
     })
   }
@@ -93,11 +93,4 @@ export class Staging {
       throw storageFault(error)
     }
   }
-}
-
-/** The copy has the mode of a file that was sent, whatever the one of its source. */
-async function copyInto(temporary: TemporaryFile, source: OpenDiskFile): Promise<void> {
-  const { mode } = await temporary.handle.stat()
-  await source.copyTo(temporary.file)
-  await temporary.handle.chmod(mode & 0o777)
 }

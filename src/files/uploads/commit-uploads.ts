@@ -155,7 +155,7 @@ async function intend(deps: CommitDeps, { temporary }: Ready, batch: string): Pr
 /** Before the name is visible: from then on an editor may write into the file. */
 async function keepCopy({ accepted }: CommitDeps, temporary: ReadyContent): Promise<void> {
   if (!accepted.judges(temporary.path)) return
-  await using copy = await accepted.copy(temporary.path, temporary.file)
+  await using copy = await accepted.copy(temporary.path, temporary.handle)
   await copy.keep(temporary.sha256)
 }
 

@@ -5,9 +5,9 @@ import { errorCode } from '../store/storage-fault.ts'
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
 /** Names below it are resolved by the kernel from an open directory: what `openat` is in C. */
-export const DESCRIPTORS = '/proc/self/fd'
+const DESCRIPTORS = '/proc/self/fd'
 
-export const HAS_DESCRIPTORS = process.platform === 'linux' && existsSync(DESCRIPTORS)
+const HAS_DESCRIPTORS = process.platform === 'linux' && existsSync(DESCRIPTORS)
 
 /**
  * A directory of a volume, held open and reached without following a symbolic link. Every operation on

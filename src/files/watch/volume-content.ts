@@ -53,10 +53,10 @@ export class VolumeContent implements ContentReader {
   }
 
   async copy(path: FilePath): Promise<ContentCopy | undefined> {
-    await using place = await this.#place(path)
-    if ((await statOf(place))?.isFile() !== true || place === undefined) return undefined
+    await using source = await this.#open(path)
+    if (source === undefined || !(await source.stat()).isFile()) return undefined
     await using cleanup = new AsyncDisposableStack()
-    const copy = cleanup.use(await this.#accepted.copy(path, place.directory.at(place.name)))
+    const copy = cleanup.use(await this.#accepted.copy(path, source))
     await using file = await open(copy.file, READ)
     const { size } = await file.stat()
     const sha256 = await this.#digest(file, size)
