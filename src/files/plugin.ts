@@ -1,8 +1,9 @@
 import multipart from '@fastify/multipart'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BrokerError } from '../protocol/problem.ts'
+import { parseSwitch } from '../protocol/query-switch.ts'
 import { deleteDirectory, deleteOne } from './http/delete-files.ts'
-import { parseFileName, parseFileTarget, parseSwitch } from './http/file-target.ts'
+import { parseFileName, parseFileTarget } from './http/file-target.ts'
 import { getFile } from './http/get-file.ts'
 import { getListing } from './http/get-listing.ts'
 import { getDeleted, getVersion, getVersions, type HistoryDeps } from './http/get-versions.ts'
@@ -13,7 +14,7 @@ import { restoreFile } from './http/restore-file.ts'
 
 export interface FilesPluginDeps extends HistoryDeps, UploadDeps, SyncDeps {}
 
-const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE']
+const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS']
 
 /** `/files` in all its methods. Paths are read from the raw target: a router decodes too early. */
 export async function filesPlugin(app: FastifyInstance, deps: FilesPluginDeps): Promise<void> {
@@ -82,20 +83,7 @@ function registerRoutes(app: FastifyInstance, url: string, deps: FilesPluginDeps
       ? deleteDirectory(deps, target, request, reply)
       : deleteOne(deps, path, request, reply)
   })
-  app.options(url, (_request, reply) =>
-    reply
-      .header('allow', [...METHODS, 'OPTIONS'].join(', '))
-      .code(204)
-      .send(),
-  )
-  app.route({
-    method: app.supportedMethods.filter((method) => ![...METHODS, 'OPTIONS'].includes(method)),
-    url,
-    handler: (_request, reply) => {
-      reply.header('allow', [...METHODS, 'OPTIONS'].join(', '))
-      throw new BrokerError('METHOD_NOT_ALLOWED', `files know ${METHODS.join(', ')}`)
-    },
-  })
+  app.options(url, (_request, reply) => reply.header('allow', METHODS.join(', ')).code(204).send())
 }
 
 function targetOf({ raw }: FastifyRequest): string {

@@ -24,7 +24,7 @@ export function renderHome(
   places: Readonly<Record<string, string>>,
 ): { readonly html: string; readonly contentSecurityPolicy: string } {
   const rows = Object.entries(places)
-    .map(([name, path]) => `<dt><a href="${path}">${path}</a></dt><dd>${WHAT[name] ?? ''}</dd>`)
+    .map(([name, path]) => `<dt><a href=".${path}">${path}</a></dt><dd>${WHAT[name] ?? ''}</dd>`)
     .join('\n')
   const html = `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

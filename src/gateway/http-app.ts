@@ -11,6 +11,7 @@ import Fastify, {
 import { idFactory } from '../events/publish/id-factory.ts'
 import { webSocketOptions } from '../events/websocket/websocket-options.ts'
 import { BrokerError, type ProblemCode, toProblem } from '../protocol/problem.ts'
+import { prefixAddresses } from './base-path.ts'
 import { BODY_TIMEOUT_MS, limitBodyTime } from './body-deadline.ts'
 import { PROBLEM_TYPE, sendProblem } from './problem-reply.ts'
 import { RouteMethods } from './route-methods.ts'
@@ -49,6 +50,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   const send = (error: Error, request: FastifyRequest, reply: FastifyReply) =>
     sendProblem(error as BrokerError, request, reply, publicUrl ?? ownUrl(request))
   const newRequestId = idFactory()
+  // Redaction, which looks at every value, is for what may hold a secret: the fields of this line do not.
+  const requestLog = logger.child({}, { redact: [] })
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({
@@ -74,7 +77,12 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
       // curl offers h2c: that is a plain request here, not an upgrade.
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     },
-    frameworkErrors: send,
+    // No hook is called for these.
+    frameworkErrors: (error, request, reply) => {
+      reply.header('x-request-id', request.id).headers(ANSWER_HEADERS)
+      send(error, request, reply)
+      logRequest(requestLog, request, reply)
+    },
     clientErrorHandler: (error, socket) => refuseUnparsable(error, socket as Socket, publicUrl),
   })
   app.server.on('checkContinue', (request, response) => {
@@ -83,6 +91,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     app.server.emit('request', request, response)
   })
   app.setErrorHandler(send)
+  if (publicUrl !== undefined) prefixAddresses(app, publicUrl)
   limitBodyTime(app, ANSWERS_BEFORE_BODY, bodyTimeoutMs)
   const methods = new RouteMethods()
   methods.observe(app)
@@ -102,6 +111,10 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
         'the request has a Host that is none, or two of them',
       )
     }
+    const { 'content-encoding': coding } = request.headers
+    if (coding !== undefined && coding.trim().toLowerCase() !== 'identity') {
+      throw new BrokerError('MEDIA_TYPE_UNSUPPORTED', 'bodies are sent without a content coding')
+    }
     const { routeOptions, is404 } = request
     const takesWebSockets = routeOptions.config?.ws === true
     if (request.ws && !takesWebSockets && !is404) {
@@ -109,8 +122,6 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     }
     done()
   })
-  // Redaction, which looks at every value, is for what may hold a secret: the fields of this line do not.
-  const requestLog = logger.child({}, { redact: [] })
   app.addHook('onResponse', (request, reply, done) => {
     logRequest(requestLog, request, reply)
     done()

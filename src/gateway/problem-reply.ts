@@ -3,6 +3,9 @@ import { BrokerError, PROBLEMS, type ProblemCode, toProblem } from '../protocol/
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
+/** Whatever was asked for: an answer of `/files` that is not a file must not act as a page either. */
+const PROBLEM_HEADERS = { 'cache-control': 'no-store', 'content-security-policy': 'sandbox' }
+
 /** Codes of Fastify and its plugins that a caller can cause. */
 const FRAMEWORK_CODES: Readonly<Record<string, ProblemCode>> = {
   FST_ERR_BAD_URL: 'TARGET_INVALID',
@@ -38,7 +41,7 @@ export function sendProblem(
   if (Array.isArray(allow)) reply.header('allow', allow.join(', '))
   return reply
     .code(problem.status)
-    .header('cache-control', 'no-store')
+    .headers(PROBLEM_HEADERS)
     .type(PROBLEM_TYPE)
     .send(JSON.stringify(problem))
 }

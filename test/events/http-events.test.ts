@@ -109,6 +109,8 @@ test('a page says whether there is more and from where to go on', async () => {
     [3, 4, 5],
   )
   assert.equal(rest.more, false)
+  const exact = await page(`paged?limit=3&since=${first.position}`)
+  assert.deepEqual([exact.events.length, exact.more], [3, false])
   const gap = await page('paged?since=elsewhere:7')
   assert.equal(gap.complete, false)
   assert.equal(gap.events[0]?.type, 'EVENTS MISSED')
@@ -212,6 +214,7 @@ const REFUSED: readonly [
   ['GET', 'a?since=x', 'admin', [400, 'POSITION_INVALID']],
   ['GET', 'a?limit=1001', 'admin', [400, 'REQUEST_INVALID']],
   ['GET', 'a?limit=-1', 'admin', [400, 'REQUEST_INVALID']],
+  ['GET', 'a?limit=0', 'admin', [400, 'REQUEST_INVALID']],
   ['GET', 'a?wait=61', 'admin', [400, 'REQUEST_INVALID']],
   ['PUT', 'a', 'admin', [405, 'METHOD_NOT_ALLOWED']],
   ['DELETE', 'a', 'admin', [405, 'METHOD_NOT_ALLOWED']],

@@ -155,6 +155,19 @@ for (const workers of ['0', '2']) {
       await assert.rejects(TestSocket.open(url, { token: 'dbk_wrong' }), /401/)
     })
 
+    test('whoever authenticates and may then receive nothing any more is answered first', async () => {
+      const open = USERS_XML.replace(
+        '<role name="public"/>',
+        '<role name="public"><allow actions="subscribe" topics="pub/**"/></role>',
+      )
+      await using other = await startGateway({ workers }, open)
+      using socket = await TestSocket.open(`${other.wsUrl}/ws`)
+      await socket.ask({ op: 'subscribe', filter: 'pub/**' })
+      const reply = await socket.ask({ op: 'auth', token: TOKENS.dashboard })
+      assert.equal(reply['user'], 'dashboard')
+      assert.equal((await socket.closed).code, 4403)
+    })
+
     test('a dashboard hears only what its grants cover', async () => {
       using dashboard = await TestSocket.open(url, { token: TOKENS.dashboard })
       await dashboard.ask({ op: 'subscribe', filters: ['**'] })

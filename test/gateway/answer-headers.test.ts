@@ -30,6 +30,11 @@ describe('every answer', () => {
       [204, 'OPTIONS', '/files/new'],
       [204, 'OPTIONS', '/files/new', { origin: 'https://dash.example' }],
       [400, 'GET', '/files/a%2fb'],
+      [400, 'GET', '/files/%zz'],
+      [405, 'PATCH', '/files/new'],
+      [405, 'PROPFIND', '/files/new'],
+      [415, 'POST', '/events/ci/x', { 'content-encoding': 'gzip' }],
+      [415, 'PUT', '/files/new', { 'content-encoding': 'gzip' }],
       [401, 'GET', '/livez', { authorization: 'Bearer wrong' }],
       [404, 'GET', '/nothing'],
       [405, 'PUT', '/livez'],
@@ -40,12 +45,16 @@ describe('every answer', () => {
         method,
         headers,
         ...(headers['authorization'] === undefined && { as: 'admin' as const }),
-        ...(['POST', 'PUT'].includes(method) && { body: 'x' }),
+        ...(['PATCH', 'POST', 'PUT'].includes(method) && { body: 'x' }),
       })
       await answer.body?.cancel()
       assert.equal(answer.status, status, `${method} ${path}`)
       assert.equal(answer.headers.get('x-content-type-options'), 'nosniff', path)
       assert.equal(answer.headers.get('referrer-policy'), 'no-referrer', path)
+      assert.ok(answer.headers.get('x-request-id'), path)
+      const policy = answer.headers.get('content-security-policy') ?? ''
+      if (path.startsWith('/files/')) assert.match(policy, /^sandbox/, path)
+      if (status === 405) assert.match(answer.headers.get('allow') ?? '', /GET/, path)
     }
   })
 
@@ -58,6 +67,15 @@ describe('every answer', () => {
       assert.equal(response.headers['x-content-type-options'], 'nosniff')
       return response.statusCode === 401
     })
+  })
+
+  it('has addresses that begin with the path below which clients reach the broker', async () => {
+    await using below = await startGateway({ publicUrl: 'https://example.org/broker' })
+    const put = { as: 'admin' as const, method: 'PUT', body: 'x' }
+    const { headers } = await below.request('/files/a%25b', put)
+    assert.equal(headers.get('location'), '/broker/files/a%25b')
+    const problem = (await (await below.request('/nothing')).json()) as { type: string }
+    assert.equal(problem.type, 'https://example.org/broker/problems/NOT_FOUND')
   })
 
   it('that is a page lets no other page frame it', async () => {

@@ -1,9 +1,11 @@
 import { ACTIONS, type Action } from '../../auth/principal.ts'
 import type { CompiledRights, Decision } from '../../auth/rights/compiled-rights.ts'
+import { PatternSet } from '../../auth/rights/pattern-set.ts'
 import { UsersTable } from '../../auth/rights/users-table.ts'
 import { parseFilePath } from '../../protocol/file-path.ts'
+import { pathOfTopic } from '../../protocol/file-topic.ts'
 import { BrokerError } from '../../protocol/problem.ts'
-import { parseTopic } from '../../protocol/topic.ts'
+import { parseTopic, type Topic } from '../../protocol/topic.ts'
 import { parseTopicFilter } from '../../protocol/topic-filter.ts'
 import { defineCommand } from '../command.ts'
 import { EXIT_CODES } from '../exit-code.ts'
@@ -32,9 +34,7 @@ administer or observe without RESOURCE. USER may be anonymous. Exit code 0 is al
     const { users } = await readUsersFileOnDisk(settings.users)
     const rights = rightsOf(new UsersTable(users), user)
     const decision: FilterDecision =
-      action === 'subscribe' && hasWildcard(name)
-        ? decideFilter(rights, name)
-        : rights.explain(action, name)
+      action === 'subscribe' ? decideFilter(rights, name) : rights.explain(action, name)
     const { allowed, grant = null, extent } = decision
     const answer = { allowed, user, action, resource: name ?? null, grant, extent }
     await terminal.output.line(options.json ? JSON.stringify(answer) : describeDecision(decision))
@@ -54,13 +54,26 @@ interface FilterDecision extends Decision {
   readonly extent?: 'all' | 'some'
 }
 
-function hasWildcard(name: string | undefined): name is string {
-  return name?.split('/').some((segment) => segment === '*' || segment === '**') === true
+function decideFilter(rights: CompiledRights, filter = ''): FilterDecision {
+  const topic = parseTopic(filter)
+  if (topic.ok) return decideTopic(rights, topic.value)
+  if (!rights.overlaps('subscribe', filter)) return { allowed: false }
+  if (!rights.covers('subscribe', filter)) return { allowed: true, extent: 'some' }
+  const grant = rights.grants.find(
+    ({ effect, actions, pattern }) =>
+      effect === 'allow' &&
+      actions.includes('subscribe') &&
+      new PatternSet([pattern]).covers(filter),
+  )
+  return { allowed: true, extent: 'all', ...(grant !== undefined && { grant }) }
 }
 
-function decideFilter(rights: CompiledRights, filter: string): FilterDecision {
-  if (!rights.overlaps('subscribe', filter)) return { allowed: false }
-  return { allowed: true, extent: rights.covers('subscribe', filter) ? 'all' : 'some' }
+/** Of a change of a file only who may list the file hears. */
+function decideTopic(rights: CompiledRights, topic: Topic): Decision {
+  const decision = rights.explain('subscribe', topic)
+  const path = decision.allowed ? pathOfTopic(topic) : undefined
+  const listing = path === undefined ? undefined : rights.explain('list', path)
+  return listing?.allowed === false ? listing : decision
 }
 
 /** @throws {UsageError} when the resource is none that the action could be done on */
@@ -82,7 +95,7 @@ function resourceOf(action: Action, text: string | undefined): string | undefine
 }
 
 export function describeDecision({ allowed, grant, extent }: FilterDecision): string {
-  if (extent === 'all') return 'allowed: all that the filter stands for'
+  if (extent === 'all' && grant === undefined) return 'allowed: all that the filter stands for'
   if (extent === 'some') return 'allowed: that part of the filter which the grants allow'
   if (grant === undefined) return 'denied: no grant allows it'
   const { effect, actions, kind, pattern, source, line } = grant

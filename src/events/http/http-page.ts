@@ -24,7 +24,7 @@ export async function httpPage(
   request: FastifyRequest,
 ): Promise<Buffer> {
   const { filter, since = 'earliest', query } = readStreamRequest(request.raw)
-  const limit = readNumber(query, 'limit', { fallback: 100, max: 1000 })
+  const limit = readNumber(query, 'limit', { fallback: 100, min: 1, max: 1000 })
   const waitSeconds = readNumber(query, 'wait', { fallback: 0, max: MAX_WAIT_SECONDS })
   admitSubscriber(request.principal, filter)
   const { start, gap } = await resumePoint(log, [filter], since, log.head)
@@ -52,12 +52,16 @@ async function readPage(
 ): Promise<Page> {
   const events: StoredEvent[] = []
   let through = start
-  while (through < log.head && events.length < limit) {
-    const page = await log.read({ after: through, filters: [filter], limit: limit - events.length })
+  // One more than is wanted says whether there is more.
+  while (through < log.head && events.length <= limit) {
+    const wanted = limit + 1 - events.length
+    const page = await log.read({ after: through, filters: [filter], limit: wanted })
     events.push(...page.events.filter(({ topic }) => mayReceive(rights, topic)))
     through = page.through
   }
-  return { events, through, more: through < log.head && limit > 0 }
+  if (events.length <= limit) return { events, through, more: false }
+  const shown = events.slice(0, limit)
+  return { events: shown, through: shown.at(-1)?.offset ?? start, more: true }
 }
 
 /**

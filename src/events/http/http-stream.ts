@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { parseSwitch } from '../../protocol/query-switch.ts'
 import { admitSubscriber } from '../delivery/admission.ts'
 import type { HandOver } from '../hand-over.ts'
 import { openStream, type StreamServices } from '../open-stream.ts'
@@ -17,6 +18,7 @@ export function httpStream(
   handOver: HandOver = () => false,
 ): void {
   const asked = readStreamRequest(request.raw)
+  const isEndless = isFollowing(asked)
   admitSubscriber(request.principal, asked.filter)
   services.connections.admit(request.principal.user, request.ip)
   reply.hijack()
@@ -27,7 +29,7 @@ export function httpStream(
     'x-accel-buffering': 'no',
   }
   const takesChunks = request.raw.httpVersion === '1.1'
-  if (isFollowing(asked) && takesChunks && handOver(kind, request, headOf(headers))) return
+  if (isEndless && takesChunks && handOver(kind, request, headOf(headers))) return
   const response = reply.raw
   response.writeHead(200, headers)
   response.flushHeaders()
@@ -70,7 +72,7 @@ export function writeStream(
 }
 
 function isFollowing({ query }: StreamRequest): boolean {
-  return query.get('follow') !== 'false'
+  return parseSwitch(query, 'follow', true)
 }
 
 function headOf(headers: Readonly<Record<string, string>>): string {

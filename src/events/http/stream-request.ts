@@ -42,13 +42,17 @@ function sinceOf(text: string | null): Since | undefined {
 export function readNumber(
   query: URLSearchParams,
   name: string,
-  { fallback, max }: { readonly fallback: number; readonly max: number },
+  {
+    fallback,
+    min = 0,
+    max,
+  }: { readonly fallback: number; readonly min?: number; readonly max: number },
 ): number {
   const text = query.get(name)
   if (text === null) return fallback
   const value = Number(text)
-  if (!/^\d{1,9}$/.test(text) || value > max) {
-    throw new BrokerError('REQUEST_INVALID', `${name} is a whole number of at most ${max}`)
+  if (!/^\d{1,9}$/.test(text) || value < min || value > max) {
+    throw new BrokerError('REQUEST_INVALID', `${name} is a whole number from ${min} to ${max}`)
   }
   return value
 }

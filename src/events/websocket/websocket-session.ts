@@ -172,11 +172,12 @@ export class WebSocketSession {
       return
     }
     clearTimeout(this.#authenticationTimer)
-    this.#stream.judge(principal)
-    this.#registration.recount()
     const expiresMs = principal.credential?.expiresMs
     const expires = expiresMs === undefined ? null : new Date(expiresMs).toISOString()
+    // First, since judging ends a connection that may receive nothing any more of what it asked for.
     this.#succeed(id, { user: principal.user, expires })
+    this.#stream.judge(principal)
+    this.#registration.recount()
   }
 
   async #subscribe(command: Command & { readonly op: 'subscribe' }): Promise<void> {

@@ -2,9 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Principal } from '../../auth/principal.ts'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
+import { parseSwitch } from '../../protocol/query-switch.ts'
 import { type Conditions, parseConditions, requireStated } from './conditions.ts'
 import { deleteGuard, mayListDirectory, noSuchFile, refusal, requireRight } from './file-rights.ts'
-import { type FileTarget, parseSwitch } from './file-target.ts'
+import type { FileTarget } from './file-target.ts'
 import { renewed, type UploadDeps } from './put-file.ts'
 
 /** Deletes of one directory that are under way at once: their commits share a transaction. */

@@ -35,11 +35,3 @@ export function parseFileName(target: string): FilePath {
 export function encodePath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/')
 }
-
-/** `?name`, `?name=true` and `?name=1` are true. */
-export function parseSwitch(query: URLSearchParams, name: string): boolean {
-  const value = query.get(name)
-  if (value === null || value === 'false' || value === '0') return false
-  if (value === '' || value === 'true' || value === '1') return true
-  throw new BrokerError('REQUEST_INVALID', `${name} is true or false`)
-}

@@ -138,10 +138,6 @@ export function confirmsShrink(headers: IncomingHttpHeaders): boolean {
 
 /** @throws {BrokerError} for a body that would not be stored as what it says it is */
 function requireStorable(headers: IncomingHttpHeaders): void {
-  const coding = headers['content-encoding'] ?? 'identity'
-  if (coding.trim().toLowerCase() !== 'identity') {
-    throw new BrokerError('MEDIA_TYPE_UNSUPPORTED', 'send the file without a content coding')
-  }
   if (headers['content-range'] !== undefined) {
     throw new BrokerError('REQUEST_INVALID', 'a part of a file cannot be stored')
   }

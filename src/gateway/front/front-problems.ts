@@ -42,6 +42,7 @@ const FRONT_PROBLEMS: readonly FrontProblem[] = [
 export const OWN_HEADERS = `    add_header Cache-Control no-store always;
     add_header X-Request-Id $request_id always;
     add_header X-Content-Type-Options nosniff always;
+    add_header Content-Security-Policy sandbox always;
     add_header Referrer-Policy no-referrer always;
     add_header Strict-Transport-Security $broker_transport_security always;`
 
