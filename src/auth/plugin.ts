@@ -28,6 +28,7 @@ export function installIdentity(app: FastifyInstance, deps: PluginDeps): void {
       if (error instanceof BrokerError) {
         const fields = { event: 'auth.refused', code: error.code, from: addressSource(request.ip) }
         request.log.info(fields, 'refused')
+        deps.refused?.(error, request)
       }
       throw error
     }
@@ -37,7 +38,8 @@ export function installIdentity(app: FastifyInstance, deps: PluginDeps): void {
 }
 
 /** `GET /auth/me` answers `WhoAmI`, anonymous included; `GET /auth/users` `UsersAnswer`; `POST /auth/tickets` 201 `TicketAnswer`. */
-function installRoutes(app: FastifyInstance, { directory, tickets, lastUses }: PluginDeps): void {
+function installRoutes(app: FastifyInstance, deps: PluginDeps): void {
+  const { directory, tickets, lastUses } = deps
   app.get('/auth/me', async (request, reply) => {
     reply.header('cache-control', 'no-store')
     return whoAmI(request.principal, directory.rolesOf(request.principal))
@@ -49,8 +51,9 @@ function installRoutes(app: FastifyInstance, { directory, tickets, lastUses }: P
   })
   app.post('/auth/tickets', async (request, reply) => {
     reply.header('cache-control', 'no-store').code(201)
-    const { purpose, path } = parseTicketRequest(request.body)
-    const { ticket, expiresMs } = tickets.issue(request.principal, purpose, path)
+    const wanted = parseTicketRequest(request.body)
+    const { ticket, expiresMs } = tickets.issue(request.principal, wanted.purpose, wanted.path)
+    deps.ticketIssued?.(wanted)
     return { ticket, expires: new Date(expiresMs).toISOString() }
   })
 }

@@ -76,6 +76,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'tell what a user may do, and which grant decides',
     load: async () => (await import('./commands/check.ts')).check,
   },
+  audit: {
+    summary: 'tell who changed what',
+    load: async () => (await import('./commands/audit.ts')).audit,
+  },
   config: {
     summary: 'print the settings in force',
     load: async () => (await import('./commands/config.ts')).config,

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { clientCertificate } from '../auth/credentials/client-certificate.ts'
 import { installIdentity } from '../auth/plugin.ts'
 import type { Principal } from '../auth/principal.ts'
+import { isSameUsers } from '../auth/users-file/users-diff.ts'
 import { exchangePlugin } from '../auth/workload/exchange-plugin.ts'
 import { Connections } from '../events/delivery/connections.ts'
 import { Delivery } from '../events/delivery/delivery.ts'
@@ -16,6 +17,10 @@ import { filesPlugin } from '../files/plugin.ts'
 import { tusPlugin } from '../files/tus/tus-plugin.ts'
 import { SyncBarrier } from '../files/watch/sync-barrier.ts'
 import { formatPosition } from '../protocol/position.ts'
+import { auditDirectory } from './audit/audit-files.ts'
+import { AuditLog } from './audit/audit-log.ts'
+import { NOBODY } from './audit/audit-record.ts'
+import { AuditTrail } from './audit/audit-trail.ts'
 import { closerOf } from './close-server.ts'
 import { componentStates } from './component-states.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
@@ -64,6 +69,10 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   const users = cleanup.use(
     await UsersInForce.open({ file: settings.users, data: settings.data, log }),
   )
+  const auditLog = cleanup.use(
+    new AuditLog({ directory: auditDirectory(settings.data), now: Date.now }),
+  )
+  const audit = new AuditTrail(auditLog)
   const events = await openEventLog(settings)
   cleanup.use(events.database)
   const eventLog = cleanup.use(events.log)
@@ -80,7 +89,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   const files = cleanup.use(
     await openFiles(settings, {
       database: events.database,
-      tell: reloadingUsers(events.tell, users),
+      tell: reloadingUsers(events.tell, users, (...change) => audit.fileTold(...change)),
       validators: [users.validator],
       log,
     }),
@@ -115,7 +124,10 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   const server = closerOf(app)
   cleanup.defer(() => server.close())
   await allowCrossOrigin(app, settings.origins)
+  audit.observe(app)
   installIdentity(app, {
+    refused: (error, request) => audit.credentialRefused(error, request),
+    ticketIssued: (wanted) => audit.ticketIssued(wanted),
     directory: identities,
     tickets: users.tickets,
     lastUses: users.lastUses,
@@ -133,7 +145,14 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   })
   installOperations(app, { version, metrics, components: () => componentStates(files) })
   const { publicUrl } = settings
-  const doors = { log: eventLog, delivery, connections, publisher, identities, publicUrl }
+  const doors = {
+    log: eventLog,
+    delivery,
+    connections,
+    publisher,
+    identities: audit.watch(identities),
+    publicUrl,
+  }
   const workers = cleanup.use(
     await WorkerPool.open(
       settings.workers,
@@ -181,6 +200,8 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   // What changed while the broker was down is told before it answers, unless that takes long.
   await Promise.race([files.started, delay(START_WAIT_MS, undefined, { ref: false })])
   const url = await listen(app, settings)
+  tellStart(audit, { version, epoch: eventLog.epoch }, users)
+  cleanup.defer(() => audit.broker('broker.stop', {}))
   const owned = cleanup.move()
   const close = () => owned.disposeAsync()
   return {
@@ -188,7 +209,11 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     newAdminToken: users.newAdminToken,
     curvePublicKey: curve?.publicKey,
     reload: async () => {
-      await Promise.all([users.reload(), files.reload()])
+      audit.broker('broker.reload', {})
+      const [diff] = await Promise.all([users.reload(), files.reload()])
+      if (diff !== undefined && !isSameUsers(diff)) {
+        audit.usersReplaced(NOBODY, { origin: 'reload' }, diff)
+      }
     },
     drain: async (windowMs) => {
       // Nobody new is let in while those who are here are told to leave.
@@ -200,6 +225,16 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+function tellStart(
+  audit: AuditTrail,
+  details: Readonly<Record<string, unknown>>,
+  { newAdminToken, changedOffline }: UsersInForce,
+): void {
+  audit.broker('broker.start', { ...details, newAdminToken })
+  if (changedOffline === undefined || isSameUsers(changedOffline)) return
+  audit.usersReplaced(NOBODY, { origin: 'offline' }, changedOffline)
 }
 
 async function proxySecret({ proxySecretFile }: Settings): Promise<string | undefined> {

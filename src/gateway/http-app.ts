@@ -8,6 +8,7 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
+import { withoutTokens } from '../auth/credentials/tokens.ts'
 import { idFactory } from '../events/publish/id-factory.ts'
 import { webSocketOptions } from '../events/websocket/websocket-options.ts'
 import { BrokerError, type ProblemCode, toProblem } from '../protocol/problem.ts'
@@ -90,6 +91,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     // Through everybody who looks at requests, the one who takes forged header fields away first.
     app.server.emit('request', request, response)
   })
+  app.decorateReply('problemCode', undefined)
   app.setErrorHandler(send)
   if (publicUrl !== undefined) prefixAddresses(app, publicUrl)
   limitBodyTime(app, ANSWERS_BEFORE_BODY, bodyTimeoutMs)
@@ -158,8 +160,9 @@ function logRequest(log: FastifyBaseLogger, request: FastifyRequest, reply: Fast
     requestId: request.id,
     event: 'http.request',
     method: request.method,
-    path: request.raw.url?.split('?', 1)[0],
+    path: withoutTokens(request.raw.url?.split('?', 1)[0] ?? ''),
     status: reply.statusCode,
+    code: reply.problemCode,
     durationMs: Math.round(reply.elapsedTime * 10) / 10,
     user: request.principal?.user ?? undefined,
     peer: request.ip,

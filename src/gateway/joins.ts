@@ -1,3 +1,4 @@
+import type { UsersDiff } from '../auth/users-file/users-diff.ts'
 import type { Database, Statement } from '../database/database.ts'
 import type { EventDraft, EventLog } from '../events/log/event-log.ts'
 import type { SqliteEventLog } from '../events/log/sqlite-event-log.ts'
@@ -35,16 +36,29 @@ export function tellInTransaction(log: SqliteEventLog): TellChanges<Statement> {
   }
 }
 
+/** Told of each change when it is committed, of an accepted users file with what it changed. */
+export type ChangeListener = (
+  change: FileChange,
+  position: string | undefined,
+  users: UsersDiff | undefined,
+) => void
+
 /** Puts a new users file in force when its change is committed, before the uploader is answered. */
 export function reloadingUsers(
   tell: TellChanges<Statement>,
   users: UsersInForce,
+  told: ChangeListener,
 ): TellChanges<Statement> {
   return async (changes, statements) => {
     const positions = await tell(changes, statements)
     const isAccepted = ({ path, type }: FileChange) =>
       path === USERS_PATH && (type === 'FILE CREATED' || type === 'FILE UPDATED')
-    if (changes.some(isAccepted)) await users.reload()
+    let diff: UsersDiff | undefined
+    try {
+      if (changes.some(isAccepted)) diff = await users.reload()
+    } finally {
+      for (const [i, change] of changes.entries()) told(change, positions[i], diff)
+    }
     return positions
   }
 }

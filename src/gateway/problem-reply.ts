@@ -1,6 +1,13 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { BrokerError, PROBLEMS, type ProblemCode, toProblem } from '../protocol/problem.ts'
 
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Of the problem that was sent, for logs. */
+    problemCode: ProblemCode | undefined
+  }
+}
+
 export const PROBLEM_TYPE = 'application/problem+json'
 
 /** Whatever was asked for: an answer of `/files` that is not a file must not act as a page either. */
@@ -30,6 +37,7 @@ export function sendProblem(
     request.log.error({ event: 'http.failed', err: error }, 'request failed')
   }
   const problem = toProblem(known ?? error, baseUrl)
+  reply.problemCode = problem.code
   if (problem.status === 401) {
     reply.header('www-authenticate', 'Bearer realm="broker", Basic realm="broker", charset="UTF-8"')
   }

@@ -14,6 +14,7 @@ import { Tickets } from '../auth/tickets/tickets.ts'
 import { UserDirectory } from '../auth/user-directory.ts'
 import { hasUsableAdministrator } from '../auth/users-file/administrators.ts'
 import { readUsersFile } from '../auth/users-file/read-users-file.ts'
+import { diffUsers, type UsersDiff } from '../auth/users-file/users-diff.ts'
 import type { UsersFault } from '../auth/users-file/users-fault.ts'
 import type { UsersFile } from '../auth/users-file/users-file.ts'
 import { shrinkFault } from '../auth/users-file/users-shrink.ts'
@@ -59,14 +60,15 @@ export class UsersInForce implements AsyncDisposable {
   readonly lastUses: LastUses
   /** Set on the first start only. */
   readonly newAdminToken: string | undefined
+  /** What the file says otherwise than when the broker last ran; undefined when it never did. */
+  readonly changedOffline: UsersDiff | undefined
   readonly #options: UsersInForceOptions
   readonly #adminToken: AdminTokenFile
   #file: UsersFile
 
   private constructor(
     options: UsersInForceOptions,
-    parts: {
-      readonly file: UsersFile
+    parts: UsersAtStart & {
       readonly adminToken: AdminTokenFile
       readonly key: Buffer
       readonly lastUses: LastUses
@@ -94,6 +96,7 @@ export class UsersInForce implements AsyncDisposable {
       throttle: new FailureThrottle({ now: Date.now, maxFailures: 100 }),
       now: Date.now,
     })
+    this.changedOffline = parts.changedOffline
     this.newAdminToken = parts.isNew ? adminTokenPath(options.data) : undefined
   }
 
@@ -104,7 +107,8 @@ export class UsersInForce implements AsyncDisposable {
     await copyShipped(file)
     const tokenPath = adminTokenPath(data)
     const users = await readAtStart(file, keptFile(data), log)
-    const isNew = !hasUsableAdministrator(users, Date.now()) && (await createAdminToken(tokenPath))
+    const isNew =
+      !hasUsableAdministrator(users.file, Date.now()) && (await createAdminToken(tokenPath))
     const adminToken = AdminTokenFile.open(tokenPath)
     const key = await openTicketKey(join(data, 'state', 'ticket.key'))
     const lastUses = await LastUses.open({
@@ -112,7 +116,7 @@ export class UsersInForce implements AsyncDisposable {
       now: Date.now,
       onFailure: (err) => log.warn({ event: 'auth.last-uses', err }, 'last uses not written'),
     })
-    return new UsersInForce(options, { file: users, adminToken, key, lastUses, isNew })
+    return new UsersInForce(options, { ...users, adminToken, key, lastUses, isNew })
   }
 
   /** What judges an upload of the users file and an edit of it on disk. */
@@ -128,15 +132,20 @@ export class UsersInForce implements AsyncDisposable {
     }
   }
 
-  /** Puts in force what is on disk; a bad content changes nothing. */
-  async reload(): Promise<void> {
+  /**
+   * Puts in force what is on disk; a bad content changes nothing.
+   *
+   * @returns what is otherwise now; undefined when the content was refused
+   */
+  async reload(): Promise<UsersDiff | undefined> {
     const { file, data, log } = this.#options
     const bytes = await readFile(file)
     const read = await readUsersFile(bytes, this.#rules)
     if (!read.ok) {
       log.error({ event: 'auth.users.refused', errors: read.error }, 'users file refused')
-      return
+      return undefined
     }
+    const diff = diffUsers(this.#file, read.value)
     this.#file = read.value
     this.directory.swap(new UsersTable(read.value))
     this.lastUses.retain(read.value.users.flatMap(({ credentials }) => credentials))
@@ -145,6 +154,7 @@ export class UsersInForce implements AsyncDisposable {
       'users file in force',
     )
     await keep(bytes, keptFile(data))
+    return diff
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -169,21 +179,31 @@ async function copyShipped(file: string): Promise<void> {
   })
 }
 
-async function readAtStart(file: string, kept: string, log: FastifyBaseLogger): Promise<UsersFile> {
+interface UsersAtStart {
+  readonly file: UsersFile
+  readonly changedOffline: UsersDiff | undefined
+}
+
+async function readAtStart(
+  file: string,
+  kept: string,
+  log: FastifyBaseLogger,
+): Promise<UsersAtStart> {
   const bytes = await readFile(file)
   // The administrator token is made when it turns out to be needed.
   const rules = { nowMs: Date.now(), hasAdminToken: true }
   const read = await readUsersFile(bytes, rules)
-  if (read.ok) {
-    await keep(bytes, kept)
-    return read.value
-  }
   const good = await readFile(kept).catch(() => undefined)
   const last = good === undefined ? undefined : await readUsersFile(good, rules)
+  if (read.ok) {
+    await keep(bytes, kept)
+    const changedOffline = last?.ok === true ? diffUsers(last.value, read.value) : undefined
+    return { file: read.value, changedOffline }
+  }
   if (last?.ok !== true) throw new UsersFileRefused(file, read.error)
   const fields = { event: 'auth.users.refused', errors: read.error }
   log.error(fields, 'users file refused; the last good one is in force')
-  return last.value
+  return { file: last.value, changedOffline: undefined }
 }
 
 async function keep(bytes: Buffer, kept: string): Promise<void> {

@@ -25,11 +25,15 @@ export type TicketAnswer = Static<typeof TicketAnswer>
 
 const validator = Compile(TicketRequest)
 
-/** @throws {BrokerError} `REQUEST_INVALID`, `PATH_INVALID` */
-export function parseTicketRequest(body: unknown): {
+/** What a ticket is wanted for. */
+export interface WantedTicket {
   readonly purpose: TicketPurpose
+  /** The file of a download. */
   readonly path?: FilePath
-} {
+}
+
+/** @throws {BrokerError} `REQUEST_INVALID`, `PATH_INVALID` */
+export function parseTicketRequest(body: unknown): WantedTicket {
   if (!validator.Check(body)) {
     const purposes = TICKET_PURPOSES.join(', ')
     throw new BrokerError('REQUEST_INVALID', `a ticket needs a purpose, one of ${purposes}`)

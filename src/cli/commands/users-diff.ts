@@ -1,22 +1,15 @@
 import { Buffer } from 'node:buffer'
+import { describeUsersDiff } from '../../auth/describe-users-diff.ts'
 import { credentialAnswer } from '../../auth/users-answer.ts'
 import { parseUsersFile } from '../../auth/users-file/parse-users-file.ts'
-import {
-  type Difference,
-  diffUsers,
-  type GrantChange,
-  isSameUsers,
-  type UserChange,
-  type UsersDiff,
-} from '../../auth/users-file/users-diff.ts'
-import type { ListedCredential, UsersFile } from '../../auth/users-file/users-file.ts'
+import { diffUsers, isSameUsers, type UserChange } from '../../auth/users-file/users-diff.ts'
+import type { UsersFile } from '../../auth/users-file/users-file.ts'
 import { CLIENT_OPTIONS, openSession } from '../client-options.ts'
 import { defineCommand } from '../command.ts'
 import { describeFault } from '../describe-failure.ts'
 import type { Terminal } from '../terminal.ts'
 import { readUsersFileOnDisk } from '../users-file-on-disk.ts'
 import { localSettings, USERS_OPTION } from '../users-file-option.ts'
-import { describeCredential } from './users-list.ts'
 
 /** Where a broker serves the users file that is in force. */
 const IN_FORCE = 'config/broker_users.xml'
@@ -47,7 +40,7 @@ for which the token of an administrator is needed, or with another file.`,
         JSON.stringify({ same, ...diff, users: diff.users.map(userAnswer) }),
       )
     } else {
-      for (const line of describeDiff(diff)) await terminal.output.line(line)
+      for (const line of describeUsersDiff(diff)) await terminal.output.line(line)
       if (same) terminal.messages.write('no difference\n')
     }
     return 0
@@ -69,39 +62,4 @@ async function usersInForce(
 function userAnswer({ credentials: { gained, lost }, ...user }: UserChange) {
   const credentials = { gained: gained.map(credentialAnswer), lost: lost.map(credentialAnswer) }
   return { ...user, credentials }
-}
-
-function* describeDiff({ roles, users, anonymousRoles }: UsersDiff): Generator<string> {
-  for (const { name, change, grants, users: count } of roles) {
-    const who = `role ${name} (${count} ${count === 1 ? 'user' : 'users'})`
-    if (change !== 'changed') yield `${who}: ${change}`
-    yield* describe(who, grants, describeGrant)
-  }
-  for (const { name, change, roles: ofUser, grants, credentials } of users) {
-    const who = `user ${name}`
-    if (change !== 'changed') yield `${who}: ${change}`
-    yield* describe(who, ofUser, describeRole)
-    yield* describe(who, grants, describeGrant)
-    yield* describe<ListedCredential>(who, credentials, (one) =>
-      describeCredential(credentialAnswer(one)),
-    )
-  }
-  yield* describe('anonymous', anonymousRoles, describeRole)
-}
-
-function* describe<Item>(
-  who: string,
-  { gained, lost }: Difference<Item>,
-  word: (item: Item) => string,
-): Generator<string> {
-  for (const item of lost) yield `${who}: - ${word(item)}`
-  for (const item of gained) yield `${who}: + ${word(item)}`
-}
-
-function describeRole(role: string): string {
-  return `role ${role}`
-}
-
-function describeGrant({ effect, actions, kind, pattern }: GrantChange): string {
-  return `${effect} ${actions.join(' ')}${kind === 'broker' ? '' : ` ${kind}="${pattern}"`}`
 }

@@ -1,3 +1,4 @@
+import { describeCredential, type ShownCredential } from '../../auth/describe-credential.ts'
 import { credentialAnswer, type UsersAnswer } from '../../auth/users-answer.ts'
 import type { UserRule } from '../../auth/users-file/users-file.ts'
 import { CLIENT_OPTIONS, openSession } from '../client-options.ts'
@@ -33,13 +34,8 @@ there, and when each credential was last used.`,
 
 type AnsweredUser = UsersAnswer['users'][number]
 
-/** As the broker tells it; without last uses when it is of a file. */
 interface ShownUser extends Pick<AnsweredUser, 'name' | 'roles'> {
   readonly credentials: readonly ShownCredential[]
-}
-
-type ShownCredential = Omit<AnsweredUser['credentials'][number], 'lastUsed'> & {
-  readonly lastUsed?: string | null
 }
 
 async function usersInForce(
@@ -58,18 +54,4 @@ function listedUser({ name, roles, credentials }: UserRule): ShownUser {
 function describeUser({ name, roles, credentials }: ShownUser): string {
   const known = credentials.map(describeCredential).join(', ')
   return `${name}: ${roles.join(' ') || 'no role'}; ${known || 'no credential'}`
-}
-
-export function describeCredential(credential: ShownCredential): string {
-  const { kind, expires, lastUsed } = credential
-  const name = nameOf(credential)
-  const until = expires === null ? '' : ` until ${expires}`
-  if (lastUsed === undefined) return `${kind} ${name}${until}`
-  return `${kind} ${name}${until} (${lastUsed === null ? 'not used' : `used ${lastUsed}`})`
-}
-
-function nameOf({ kind, id, workload }: ShownCredential): string {
-  if (workload === undefined) return kind === 'token' ? id : `${id.slice(0, 12)}…`
-  const claims = workload.claims.map(({ name, value }) => `${name}=${value}`)
-  return `${workload.issuer} ${claims.join(' ')}`
 }

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { auditDirectory, auditLines } from '../../src/gateway/audit/audit-files.ts'
+import { runBroker } from '../cli/broker-process.ts'
+import { collect } from '../client/collect.ts'
+import { sha256, startGateway, type TestGateway, TOKENS, USERS_XML } from '../support/gateway.ts'
+import { TestSocket } from '../support/test-socket.ts'
+
+type Line = Readonly<Record<string, unknown>> & { readonly details?: Record<string, unknown> }
+
+/** What was audited of `action`; the broker is closed first. */
+async function audited({ gateway, directory }: TestGateway, action: string): Promise<Line[]> {
+  await gateway.close()
+  const lines = await collect(auditLines(auditDirectory(join(directory, 'data')), 0))
+  return (lines as Line[]).filter((line) => line['action'] === action)
+}
+
+test('uploads and deletes are audited with who, from where, what and its position', async () => {
+  await using broker = await startGateway()
+  const put = (body: string) =>
+    broker.request('/files/builds/jenkins/a', {
+      method: 'PUT',
+      body,
+      as: 'jenkins',
+    })
+  const answer = await put('hello')
+  const { position } = (await answer.json()) as { position: string }
+  // The same content again changes nothing.
+  await put('hello')
+  await broker.request('/files/builds/jenkins/a', { method: 'DELETE', as: 'admin' })
+  const form = new FormData()
+  form.set('x', new File(['1'], 'b'))
+  form.set('y', new File(['2'], 'c'))
+  await broker.request('/files/builds/jenkins/', { method: 'POST', body: form, as: 'jenkins' })
+  const created = await audited(broker, 'file.create')
+  const { time, ...first } = created[0] ?? {}
+  assert.match(String(time), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+  assert.deepEqual(first, {
+    requestId: answer.headers.get('x-request-id'),
+    user: 'jenkins',
+    credential: 'jenkins-1',
+    address: '127.0.0.1',
+    action: 'file.create',
+    target: 'builds/jenkins/a',
+    outcome: 'done',
+    details: { size: 5, sha256: sha256('hello'), position },
+  })
+  assert.deepEqual(
+    created.slice(1).map(({ target }) => target),
+    ['builds/jenkins/b', 'builds/jenkins/c'],
+  )
+  const [deleted] = await audited(broker, 'file.delete')
+  assert.equal(deleted?.['user'], 'admin')
+  assert.equal(deleted?.details?.['sha256'], sha256('hello'))
+})
+
+test('refused writes and credentials are audited once each, without the secret', async () => {
+  await using broker = await startGateway()
+  await broker.request('/files/release/a', { method: 'PUT', body: 'x', as: 'jenkins' })
+  const headers = { authorization: `Bearer wrong-${TOKENS.jenkins}` }
+  await broker.request('/files/builds/a', { method: 'PUT', body: 'x', headers })
+  const socket = await TestSocket.open(`${broker.wsUrl}/ws`)
+  socket.send({ op: 'auth', id: 1, token: 'no-such-token' })
+  await socket.closed
+  socket.socket.close()
+  const [write, ...others] = await audited(broker, 'file.write')
+  assert.deepEqual(others, [])
+  assert.equal(write?.['code'], 'FORBIDDEN')
+  assert.equal(write?.['user'], 'jenkins')
+  const refused = await audited(broker, 'auth')
+  assert.deepEqual(
+    refused.map(({ target, code, address }) => [target, code, address]),
+    [
+      ['/files/builds/a', 'CREDENTIAL_INVALID', '127.0.0.1'],
+      ['connection', 'CREDENTIAL_INVALID', '127.0.0.1'],
+    ],
+  )
+  assert.doesNotMatch(JSON.stringify(refused), /dbk_|no-such-token/)
+})
+
+test('tickets are audited with their purpose', async () => {
+  await using broker = await startGateway()
+  await broker.request('/auth/tickets', {
+    method: 'POST',
+    body: JSON.stringify({ purpose: 'websocket' }),
+    headers: { 'content-type': 'application/json' },
+    as: 'dashboard',
+  })
+  const [line] = await audited(broker, 'ticket.issue')
+  assert.equal(line?.['user'], 'dashboard')
+  assert.equal(line?.['target'], 'websocket')
+})
+
+const EXTRA_TOKEN = `<token id="jenkins-2" sha256="${'ab'.repeat(32)}"/></user>`
+const CHANGED = USERS_XML.replace('</user>', EXTRA_TOKEN).replace(
+  '<role name="public"/>',
+  '<role name="public"><allow actions="subscribe" topics="open/**"/></role>',
+)
+
+test('an uploaded users file is audited with its uploader and what it changes', async () => {
+  await using broker = await startGateway()
+  const put = (body: string) =>
+    broker.request('/files/config/broker_users.xml', { method: 'PUT', body, as: 'admin' })
+  assert.equal((await put(CHANGED)).status, 200)
+  assert.equal((await put('<broken')).status, 422)
+  const [replaced] = await audited(broker, 'users.replace')
+  assert.equal(replaced?.['user'], 'admin')
+  assert.equal(replaced?.details?.['sha256'], sha256(CHANGED))
+  assert.deepEqual(replaced?.details?.['changes'], [
+    'role public (0 users): + allow subscribe topics="open/**"',
+    'user jenkins: + token jenkins-2',
+  ])
+  const [issued] = await audited(broker, 'credential.add')
+  assert.equal(issued?.['target'], 'jenkins/jenkins-2')
+  assert.equal(issued?.['user'], 'admin')
+  const [refused] = await audited(broker, 'file.write')
+  assert.equal(refused?.['code'], 'CONTENT_INVALID')
+})
+
+test('a users file that was edited while the broker was down is audited at the start', async () => {
+  await using broker = await startGateway()
+  await broker.gateway.close()
+  await writeFile(join(broker.directory, 'config/broker_users.xml'), CHANGED)
+  const again = await broker.restart()
+  const lines = await audited(again, 'users.replace')
+  assert.equal(lines.length, 1)
+  assert.equal(lines[0]?.details?.['origin'], 'offline')
+  const [issued] = await audited(again, 'credential.add')
+  assert.equal(issued?.['target'], 'jenkins/jenkins-2')
+})
+
+test('broker audit prints lines of one user since a time', async () => {
+  await using broker = await startGateway()
+  await broker.request('/files/builds/jenkins/a', { method: 'PUT', body: 'x', as: 'jenkins' })
+  await broker.request('/files/b', { method: 'PUT', body: 'x', as: 'admin' })
+  await broker.gateway.close()
+  const data = join(broker.directory, 'data')
+  const of = async (...args: string[]) =>
+    (await runBroker(['audit', '--data', data, ...args])).stdout
+  assert.match(await of('--user=jenkins'), /^\S+ file\.create builds\/jenkins\/a by jenkins .*\n$/)
+  const json = JSON.parse(await of('--user=admin', '--json', '--action=file'))
+  assert.equal(json.target, 'b')
+  assert.equal(await of('--since=2999-01-01T00:00:00Z'), '')
+  assert.equal((await runBroker(['audit', '--since=soon'])).code, 2)
+})
+
+test('the audit log is for the account of the broker alone', async () => {
+  await using broker = await startGateway()
+  await broker.gateway.close()
+  const { stat, readdir } = await import('node:fs/promises')
+  const directory = auditDirectory(join(broker.directory, 'data'))
+  assert.equal((await stat(directory)).mode & 0o777, 0o700)
+  const [name = ''] = await readdir(directory)
+  assert.equal((await stat(join(directory, name))).mode & 0o777, 0o600)
+  assert.match(await readFile(join(directory, name), 'utf8'), /"action":"broker\.start"/)
+})
