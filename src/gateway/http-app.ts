@@ -8,7 +8,6 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
-import { withoutTokens } from '../auth/credentials/tokens.ts'
 import { idFactory } from '../events/publish/id-factory.ts'
 import { webSocketOptions } from '../events/websocket/websocket-options.ts'
 import { BrokerError, type ProblemCode, toProblem } from '../protocol/problem.ts'
@@ -160,7 +159,7 @@ function logRequest(log: FastifyBaseLogger, request: FastifyRequest, reply: Fast
     requestId: request.id,
     event: 'http.request',
     method: request.method,
-    path: withoutTokens(request.raw.url?.split('?', 1)[0] ?? ''),
+    path: request.raw.url?.split('?', 1)[0],
     status: reply.statusCode,
     code: reply.problemCode,
     durationMs: Math.round(reply.elapsedTime * 10) / 10,

@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino'
+import { withoutTokens } from '../auth/credentials/tokens.ts'
 
 /** JSON lines on stderr: data is for stdout. What could hold a secret is cut out by name. */
 export function createLogger(level: string): Logger {
@@ -21,6 +22,8 @@ export function createLogger(level: string): Logger {
         ],
         censor: '[redacted]',
       },
+      // Names that clients choose, such as paths, may hold one too.
+      hooks: { streamWrite: withoutTokens },
     },
     pino.destination({ dest: 2, sync: false }),
   )

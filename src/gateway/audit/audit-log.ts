@@ -1,5 +1,6 @@
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { withoutTokens } from '../../auth/credentials/tokens.ts'
 import { auditFileName, auditFiles, dropOldest } from './audit-files.ts'
 import { type AuditRecord, NOBODY } from './audit-record.ts'
 import { RepeatedRefusals } from './repeated-refusals.ts'
@@ -107,7 +108,8 @@ export class AuditLog implements AsyncDisposable {
   }
 
   #lineOf(record: AuditRecord): string {
-    return `${JSON.stringify({ time: new Date(this.#options.now()).toISOString(), ...record })}\n`
+    const time = new Date(this.#options.now()).toISOString()
+    return `${withoutTokens(JSON.stringify({ time, ...record }))}\n`
   }
 
   #start(): void {
