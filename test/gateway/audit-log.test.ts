@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { auditLines } from '../../src/gateway/audit/audit-files.ts'
-import { AuditLog } from '../../src/gateway/audit/audit-log.ts'
+import { AuditLog, type AuditState } from '../../src/gateway/audit/audit-log.ts'
 import { type AuditRecord, NOBODY } from '../../src/gateway/audit/audit-record.ts'
 import { collect } from '../client/collect.ts'
 
@@ -89,10 +89,16 @@ test('records wait while nothing can be written, and what is beyond the bound is
   await mkdir(path)
   const file = join(path, '2026-11-20.0001.jsonl')
   await symlink('/dev/full', file)
-  await using log = new AuditLog({ directory: path, now: () => NOW, retryMs: 1 })
+  const failures: AuditState[] = []
+  const onFailure = (state: AuditState) => void failures.push(state)
+  await using log = new AuditLog({ directory: path, now: () => NOW, retryMs: 1, onFailure })
   for (let i = 0; i < 10_005; i += 1) log.record(record(`f${i}`))
   await log.flush()
   assert.deepEqual(log.state, { written: 0, lost: 5, waiting: 10_000, failure: 'ENOSPC' })
+  assert.deepEqual(
+    failures.map(({ failure }) => failure),
+    ['ENOSPC'],
+  )
   await rm(file)
   await log.close()
   const targets = await targetsIn(path)
@@ -121,4 +127,31 @@ test('refusals of one kind get ten lines a minute and a count of the rest', asyn
     '10.0.0.1 1',
   ]
   assert.deepEqual(counts, expected)
+})
+
+test('whoever has many addresses has not many lines, and all of them are counted', async () => {
+  await using home = await directory()
+  const log = new AuditLog({ directory: home.path, now: () => NOW })
+  const refused = record('x', { action: 'auth', outcome: 'refused', code: 'CREDENTIAL_INVALID' })
+  for (let i = 0; i < 5000; i += 1) {
+    log.record({ ...refused, address: `10.0.${i >> 8}.${i & 255}` })
+    log.record({ ...refused, address: `2001:db8::${i.toString(16)}` })
+  }
+  await log.close()
+  const lines = await collect(auditLines(home.path, 0))
+  assert.ok(lines.length < 200, String(lines.length))
+  assert.equal(
+    lines.reduce((sum, { count }) => sum + Number(count ?? 1), 0),
+    10_000,
+  )
+})
+
+test('what is no record is passed over, whatever it is', async () => {
+  await using home = await directory()
+  const file = join(home.path, '2026-11-20.0001.jsonl')
+  await writeFile(file, '[]\nnull\n{}\n{"time":5}\n\xff\0\n"time"\n\n', 'latin1')
+  await using log = new AuditLog({ directory: home.path, now: () => NOW })
+  log.record(record('a'))
+  await log.flush()
+  assert.deepEqual(await targetsIn(home.path), ['a'])
 })

@@ -50,17 +50,17 @@ function isOf(action: string, wanted: string): boolean {
 /** `2026-11-20T10:00:00.000Z file.create builds/app.zip by jenkins (jenkins-1) from 10.0.0.7` */
 function describeRecord(record: Readonly<Record<string, unknown>>): string {
   const { time, action, target, user, credential, address, outcome, code, count, details } = record
-  const words = [time, action, printable(target)]
+  const words = [time, action, target]
   if (outcome === 'refused') words.push(`refused ${code}`)
   if (typeof user === 'string') words.push(`by ${user}`)
   if (typeof credential === 'string') words.push(`(${credential})`)
   if (typeof address === 'string') words.push(`from ${address}`)
   if (typeof count === 'number') words.push(`${count} times`)
-  if (typeof details === 'object') words.push(printable(JSON.stringify(details)))
-  return words.join(' ')
+  if (typeof details === 'object') words.push(JSON.stringify(details))
+  return printable(words.join(' '))
 }
 
 /** What a client chose may hold what a terminal would obey. */
-function printable(text: unknown): string {
-  return String(text).replaceAll(/\p{Cc}|\p{Cf}/gu, '\u{fffd}')
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}|\p{Cf}/gu, '\u{fffd}')
 }

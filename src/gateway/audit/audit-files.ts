@@ -1,7 +1,5 @@
-import { createReadStream } from 'node:fs'
-import { readdir, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 
 /** A day in UTC and a number, so that names sort by time: `2026-11-20.0001.jsonl`. */
 const NAME = /^\d{4}-\d{2}-\d{2}\.\d{4}\.jsonl$/
@@ -35,26 +33,36 @@ export async function dropOldest(directory: string, maxBytes: number): Promise<v
   }
 }
 
-/** The lines of all files, oldest first. A line that a crash cut short is passed over. */
-export async function* auditLines(
-  directory: string,
-  sinceMs: number,
-): AsyncGenerator<Readonly<Record<string, unknown>>> {
+/** A line as it is read: whatever its file holds. */
+export type AuditLine = Readonly<Record<string, unknown>> & { readonly time: string }
+
+/** The lines of all files, oldest first. One that is no record, such as the half of one, is passed over. */
+export async function* auditLines(directory: string, sinceMs: number): AsyncGenerator<AuditLine> {
   const since = new Date(sinceMs).toISOString()
   for (const name of await auditFiles(directory)) {
     if (name.slice(0, 10) < since.slice(0, 10)) continue
-    const input = createReadStream(join(directory, name))
-    for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+    await using file = await openIfThere(join(directory, name))
+    for await (const line of file?.readLines() ?? []) {
       const record = parse(line)
-      if (record !== undefined && String(record['time']) >= since) yield record
+      if (record !== undefined && record.time >= since) yield record
     }
   }
 }
 
-function parse(line: string): Readonly<Record<string, unknown>> | undefined {
+/** The oldest may be deleted meanwhile. */
+async function openIfThere(file: string): Promise<FileHandle | undefined> {
+  return open(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+}
+
+function parse(line: string): AuditLine | undefined {
   try {
     const value: unknown = JSON.parse(line)
-    return typeof value === 'object' && value !== null ? { ...value } : undefined
+    if (typeof value !== 'object' || value === null || !('time' in value)) return undefined
+    const { time } = value
+    return typeof time === 'string' ? { ...value, time } : undefined
   } catch {
     return undefined
   }

@@ -15,6 +15,8 @@ export interface AuditLogOptions {
   readonly maxBytes?: number
   /** How soon what could not be written is tried again. */
   readonly retryMs?: number
+  /** Told when writing begins to fail, and when the log is closed with records that wait. */
+  readonly onFailure?: (state: AuditState) => void
 }
 
 /** For readiness and metrics. */
@@ -61,8 +63,13 @@ export class AuditLog implements AsyncDisposable {
   #closing: Promise<void> | undefined
 
   constructor(options: AuditLogOptions) {
-    const { maxFileBytes = MAX_FILE_BYTES, maxBytes = MAX_BYTES, retryMs = RETRY_MS } = options
-    this.#options = { ...options, maxFileBytes, maxBytes, retryMs }
+    this.#options = {
+      maxFileBytes: MAX_FILE_BYTES,
+      maxBytes: MAX_BYTES,
+      retryMs: RETRY_MS,
+      onFailure: () => undefined,
+      ...options,
+    }
     this.#flushTimer = setInterval(
       () => this.#refusals.flush(options.now()),
       FLUSH_REFUSALS_MS,
@@ -184,7 +191,9 @@ export class AuditLog implements AsyncDisposable {
   }
 
   async #failed(error: unknown): Promise<void> {
+    const isNews = this.#failure === undefined || this.#closing !== undefined
     this.#failure = (error as NodeJS.ErrnoException).code ?? 'UNKNOWN'
+    if (isNews) this.#options.onFailure(this.state)
     // Another disk may be in its place by then.
     await this.#endFile()
     if (this.#closing !== undefined) return

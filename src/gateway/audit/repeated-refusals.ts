@@ -1,11 +1,15 @@
-import type { AuditRecord } from './audit-record.ts'
+import { addressSource } from '../../auth/credentials/address-source.ts'
+import { type AuditRecord, NOBODY } from './audit-record.ts'
 
 /** Refusals of one kind within a window that get a line each. */
 const MAX_LINES = 10
 const WINDOW_MS = 60_000
 
-/** Kinds counted at once; the others share one. */
-const MAX_KINDS = 10_000
+/** Kinds that have lines of their own at once; the others are counted together. */
+const MAX_KINDS = 100
+
+/** The key of all that are beyond `MAX_KINDS`. */
+const OTHERS = ''
 
 interface Kind {
   readonly untilMs: number
@@ -17,7 +21,8 @@ interface Kind {
 
 /**
  * Keeps refusals from filling the audit log: whoever is refused again and again costs a few lines a
- * minute, and a last one with how many there were. Nothing goes uncounted.
+ * minute, and a last one with how many there were, and so do those who come from everywhere. Nothing goes
+ * uncounted.
  */
 export class RepeatedRefusals {
   readonly #write: (record: AuditRecord) => void
@@ -53,14 +58,14 @@ export class RepeatedRefusals {
   }
 
   #keyOf({ user, address, action, code }: AuditRecord): string {
-    const key = JSON.stringify([user, address, action, code])
-    return this.#kinds.size >= MAX_KINDS && !this.#kinds.has(key) ? '' : key
+    const key = JSON.stringify([user, addressSource(address ?? undefined), action, code])
+    return this.#kinds.size >= MAX_KINDS && !this.#kinds.has(key) ? OTHERS : key
   }
 
   #end(key: string, { unwritten, last }: Kind): void {
     this.#kinds.delete(key)
     if (unwritten === 0) return
-    const { requestId: _, ...alike } = last
-    this.#write({ ...alike, requestId: null, count: unwritten })
+    const others = key === OTHERS ? { ...NOBODY, target: 'others' } : { requestId: null }
+    this.#write({ ...last, ...others, count: unwritten })
   }
 }
