@@ -70,7 +70,12 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     await UsersInForce.open({ file: settings.users, data: settings.data, log }),
   )
   const auditLog = cleanup.use(
-    new AuditLog({ directory: auditDirectory(settings.data), now: Date.now }),
+    new AuditLog({
+      directory: auditDirectory(settings.data),
+      now: Date.now,
+      onFailure: (state) =>
+        log.error({ event: 'audit.failed', ...state }, 'the audit log cannot be written'),
+    }),
   )
   const audit = new AuditTrail(auditLog)
   const events = await openEventLog(settings)
@@ -90,6 +95,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     await openFiles(settings, {
       database: events.database,
       tell: reloadingUsers(events.tell, users, (...change) => audit.fileTold(...change)),
+      untoldDeleted: (path, size) => audit.untoldDeleted(path, size),
       validators: [users.validator],
       log,
     }),
@@ -138,7 +144,13 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
       ...(settings.publicUrl !== undefined && { publicUrl: settings.publicUrl }),
     },
   })
-  await app.register((scope) => exchangePlugin(scope, users))
+  await app.register((scope) =>
+    exchangePlugin(scope, {
+      exchange: users.exchange,
+      issued: (token) => audit.tokenIssued(token),
+      refused: (error, request) => audit.credentialRefused(error, request),
+    }),
+  )
   installDescription(app, {
     version,
     publicUrlOf: ({ protocol, host }) => settings.publicUrl ?? `${protocol}://${host}`,
@@ -187,7 +199,13 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     return formatPosition(eventLog.epoch, eventLog.head)
   })
   await app.register((scope) => uploadQuestionPlugin(scope, uploads))
-  await app.register((scope) => tusPlugin(scope, { ...uploads, uploads: files.uploads }))
+  await app.register((scope) =>
+    tusPlugin(scope, {
+      ...uploads,
+      uploads: files.uploads,
+      terminated: (upload) => audit.uploadTerminated(upload),
+    }),
+  )
   await app.register((scope) =>
     filesPlugin(scope, {
       ...uploads,

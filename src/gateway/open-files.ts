@@ -24,6 +24,7 @@ import { SingleFileWatch } from '../files/watch/single-file-watch.ts'
 import { VolumeContent } from '../files/watch/volume-content.ts'
 import { VolumeWatch } from '../files/watch/volume-watch.ts'
 import type { WatchStatus } from '../files/watch/watch-status.ts'
+import type { FilePath } from '../protocol/file-path.ts'
 import { readFilePolicy } from './file-policy-file.ts'
 import type { Settings } from './settings/settings.ts'
 import { UsageError } from './settings/settings-usage-error.ts'
@@ -32,6 +33,7 @@ import { USERS_PATH } from './users-in-force.ts'
 export interface OpenFilesDeps {
   readonly database: Database
   readonly tell: TellChanges<Statement>
+  readonly untoldDeleted: (path: FilePath, size: number) => void
   readonly validators: readonly ContentValidator[]
   readonly log: FastifyBaseLogger
 }
@@ -79,6 +81,7 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
       hasher,
       validators,
       policy,
+      untoldDeleted: deps.untoldDeleted,
       reconcile: (path) => (path === USERS_PATH ? usersWatch.reconcile() : watch.reconcile(path)),
     },
     { maxFileBytes: settings.maxFileBytes },

@@ -36,6 +36,16 @@ test('a file that was not told is served without a tag, and conditions on it fai
   await app.close()
 })
 
+test('the delete of a file that was not told is said to whoever asked for it, without an event', async () => {
+  const deleted: unknown[] = []
+  const untoldDeleted = (...file: unknown[]) => void deleted.push(file)
+  await using subject = await openDiskStore({ untoldDeleted })
+  await writeFile(join(subject.files, 'new.txt'), 'by hand')
+  const { position } = (await subject.store.delete(pathOf('new.txt'), () => undefined)) ?? {}
+  assert.equal(position, undefined)
+  assert.deepEqual(deleted, [['new.txt', 7]])
+})
+
 test('an edit that keeps size and time is noticed all the same', async () => {
   await using subject = await openDiskStore()
   await put(subject.store, 'x', 'one')

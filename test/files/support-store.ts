@@ -33,6 +33,7 @@ export interface DiskStoreOptions extends StoreOptions {
   readonly withConfig?: boolean
   readonly index?: IndexUnderTest
   readonly reconcile?: DiskFileStoreDeps['reconcile']
+  readonly untoldDeleted?: DiskFileStoreDeps['untoldDeleted']
 }
 
 /** The default volume in `data/files`, and `config` for `users.xml` when it is wanted. */
@@ -62,7 +63,7 @@ export async function openDiskStore(options: DiskStoreOptions = {}): Promise<Dis
   const volumes = await volumesIn(directory, options.withConfig)
   const locks = new PathLocks()
   const hasher = new ContentHasher(1)
-  const { validators, reconcile, maxFileBytes, limits, timers, now } = options
+  const { validators, reconcile, untoldDeleted, maxFileBytes, limits, timers, now } = options
   const { policy = new FilePolicy({ ...DEFAULT_LIMITS, freeBytes: 0, ...limits }, []) } = options
   const store = new DiskFileStore(
     {
@@ -73,6 +74,7 @@ export async function openDiskStore(options: DiskStoreOptions = {}): Promise<Dis
       policy,
       ...(validators !== undefined && { validators }),
       ...(reconcile !== undefined && { reconcile }),
+      untoldDeleted,
       ...(now !== undefined && { now }),
     },
     {

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BrokerError } from '../../protocol/problem.ts'
 import { addressSource } from '../credentials/address-source.ts'
 import {
@@ -7,14 +7,22 @@ import {
   parseExchangeRequest,
   parseForm,
 } from './exchange-request.ts'
-import type { TokenExchange } from './token-exchange.ts'
+import type { ExchangedToken, TokenExchange } from './token-exchange.ts'
 
 const MAX_BODY_BYTES = 32 * 1024
+
+export interface ExchangePluginDeps {
+  readonly exchange: TokenExchange
+  /** Told of a token that the request at hand was given. */
+  readonly issued?: (token: Omit<ExchangedToken, 'secret'>) => void
+  /** Told of a request that was given none. */
+  readonly refused?: (error: BrokerError, request: FastifyRequest) => void
+}
 
 /** `POST /auth/token`, for workloads: `ExchangeRequest` in, `ExchangeAnswer` out. */
 export async function exchangePlugin(
   app: FastifyInstance,
-  { exchange }: { readonly exchange: TokenExchange },
+  { exchange, issued, refused }: ExchangePluginDeps,
 ): Promise<void> {
   app.addContentTypeParser(
     'application/x-www-form-urlencoded',
@@ -25,13 +33,12 @@ export async function exchangePlugin(
     reply.header('cache-control', 'no-store')
     const { subject_token: token, user: wanted } = parseExchangeRequest(request.body)
     try {
-      const { secret, user, id, expiresMs, issuedMs, subject } = await exchange.exchange(
-        token,
-        wanted,
-        request.ip,
-      )
-      const fields = { event: 'auth.token.issued', user, credential: id, subject: shown(subject) }
+      const { secret, ...about } = await exchange.exchange(token, wanted, request.ip)
+      const { user, id, expiresMs, issuedMs } = about
+      const subject = shown(about.subject)
+      const fields = { event: 'auth.token.issued', user, credential: id, subject }
       request.log.info(fields, 'token issued')
+      issued?.({ ...about, subject })
       const answer: ExchangeAnswer = {
         access_token: secret,
         issued_token_type: ACCESS_TOKEN,
@@ -46,6 +53,7 @@ export async function exchangePlugin(
         const from = addressSource(request.ip)
         const fields = { event: 'auth.token.refused', code: error.code, reason, from }
         request.log.info(fields, 'refused')
+        refused?.(error, request)
       }
       throw error
     }

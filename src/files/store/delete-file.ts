@@ -38,7 +38,10 @@ export async function deleteFile(
   former?.settle()
   const key = path.slice(0, -place.name.length)
   await deps.directorySync.sync(key, () => place.directory.sync())
-  if (entry === undefined) return { path, position: undefined }
+  if (entry === undefined) {
+    deps.untoldDeleted?.(path, file.size)
+    return { path, position: undefined }
+  }
   const changes = [contentChange('FILE DELETED', entry, 'upload')]
   const [position] = await deps.index.apply({ remove: [path], ...former?.mutation, changes })
   await former?.clean()

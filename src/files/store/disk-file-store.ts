@@ -57,6 +57,8 @@ export interface DiskFileStoreDeps {
    * may leave an edit untold that has not settled.
    */
   readonly reconcile?: (path: FilePath) => Promise<void>
+  /** Told of a file that was deleted and had never been told: no event says so. */
+  readonly untoldDeleted?: ((path: FilePath, size: number) => void) | undefined
 }
 
 export interface DiskFileStoreOptions {
@@ -106,6 +108,7 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
       directorySync,
       keeper,
       reconcile: deps.reconcile ?? (() => Promise.resolve()),
+      untoldDeleted: deps.untoldDeleted,
     }
     this.#listing = new DiskListing({ volumes, index, ownLinks, accepted })
     const { limits } = policy

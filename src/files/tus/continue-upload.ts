@@ -9,10 +9,13 @@ import { bodyOf, renewed, type UploadDeps } from '../http/put-file.ts'
 import type { PartChecksum } from '../uploads/partial-file.ts'
 import type { ResumableUpload } from '../uploads/resumable-upload.ts'
 import type { ResumableUploads } from '../uploads/resumable-uploads.ts'
+import type { UploadRecord } from '../uploads/upload-records.ts'
 import { parseUploadChecksum, parseUploadOffset, requirePart } from './upload-fields.ts'
 
 export interface TusDeps extends UploadDeps {
   readonly uploads: ResumableUploads
+  /** Told of an upload that is removed by the request at hand before it became a file. */
+  readonly terminated?: (upload: UploadRecord) => void
 }
 
 /** `HEAD`: how far the upload is. One that is whole, after a crash say, is finished first. */
@@ -52,12 +55,15 @@ export async function patchUpload(
 
 /** `DELETE` of an upload; the file that it became stays. */
 export async function deleteUpload(
-  { uploads }: TusDeps,
+  { uploads, terminated }: TusDeps,
   id: string,
   { principal }: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  await uploads.hold(id, principal.user, (upload) => uploads.remove(upload))
+  await uploads.hold(id, principal.user, async (upload) => {
+    await uploads.remove(upload)
+    if (upload.record.finished === undefined) terminated?.(upload.record)
+  })
   return reply.code(204).send()
 }
 

@@ -1,4 +1,5 @@
 import { link, rename, unlink } from 'node:fs/promises'
+import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import { contentChange } from '../content-change.ts'
 import { fingerprintOf } from '../fingerprint.ts'
@@ -20,6 +21,7 @@ export interface CommitDeps extends InspectDeps {
   readonly inFlight: InFlightPaths
   readonly directorySync: DirectorySync
   readonly keeper: VersionKeeper
+  readonly untoldDeleted?: ((path: FilePath, size: number) => void) | undefined
 }
 
 export interface TemporaryUpload {

@@ -5,11 +5,15 @@ import type { Identities } from '../../auth/principal.ts'
 import type { WantedTicket } from '../../auth/tickets/ticket-request.ts'
 import type { Difference, UsersDiff } from '../../auth/users-file/users-diff.ts'
 import type { ListedCredential } from '../../auth/users-file/users-file.ts'
+import type { ExchangedToken } from '../../auth/workload/token-exchange.ts'
 import type { FileChange } from '../../files/file-change.ts'
+import type { UploadRecord } from '../../files/uploads/upload-records.ts'
+import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError, type ProblemCode } from '../../protocol/problem.ts'
 import { USERS_PATH } from '../users-in-force.ts'
 import type { AuditLog } from './audit-log.ts'
 import { type AuditAction, type AuditActor, actorOf, NOBODY } from './audit-record.ts'
+import { addressOf, wantedWrite } from './wanted-write.ts'
 
 type Details = Readonly<Record<string, unknown>>
 
@@ -45,8 +49,9 @@ export class AuditTrail {
     })
     app.addHook('onResponse', (request, { problemCode }, done) => {
       const isTold = this.#refusedRequests.has(request)
-      if (problemCode !== undefined && isWrite(request) && !isTold) {
-        this.#refused('file.write', pathOf(request), problemCode, actorOf(request))
+      const wanted = problemCode === undefined || isTold ? undefined : wantedWrite(request)
+      if (problemCode !== undefined && wanted !== undefined) {
+        this.#refused('file.write', wanted, problemCode, actorOf(request))
       }
       done()
     })
@@ -59,11 +64,31 @@ export class AuditTrail {
 
   credentialRefused({ code }: BrokerError, request: FastifyRequest): void {
     this.#refusedRequests.add(request)
-    this.#refused('auth', pathOf(request), code, actorOf(request))
+    this.#refused(
+      'auth',
+      wantedWrite(request) ?? addressOf(request.raw.url),
+      code,
+      actorOf(request),
+    )
   }
 
   ticketIssued({ purpose, path }: WantedTicket): void {
     this.#done('ticket.issue', path ?? purpose, { purpose }, this.#actor())
+  }
+
+  /** A token that a job was given for one of its issuer; from here on it is known by it. */
+  tokenIssued({ user, id, subject, expiresMs }: Omit<ExchangedToken, 'secret'>): void {
+    const details = { subject, expires: new Date(expiresMs).toISOString() }
+    this.#done('token.issue', `${user}/${id}`, details, { ...this.#actor(), user, credential: id })
+  }
+
+  uploadTerminated({ path, length }: UploadRecord): void {
+    this.#done('upload.terminate', path, { size: length }, this.#actor())
+  }
+
+  /** A file that was deleted before it was told that it is there. */
+  untoldDeleted(path: FilePath, size: number): void {
+    this.#done('file.delete', path, { size }, this.#actor())
   }
 
   /** A change that was committed; of the users file with what it changed. */
@@ -151,17 +176,6 @@ function withoutExtended({ gained, lost }: Difference<ListedCredential>) {
   const missingIn = (others: readonly ListedCredential[]) => (one: ListedCredential) =>
     !others.some(({ kind, value }) => kind === one.kind && value === one.value)
   return { gained: gained.filter(missingIn(lost)), lost: lost.filter(missingIn(gained)) }
-}
-
-const WRITES: ReadonlySet<string> = new Set(['PUT', 'POST', 'PATCH', 'DELETE'])
-
-function isWrite({ method, raw }: FastifyRequest): boolean {
-  return WRITES.has(method) && /^\/files(?:[/?]|$)/.test(raw.url ?? '')
-}
-
-/** Without the query, which may hold a ticket, and of bounded length. */
-function pathOf({ raw }: FastifyRequest): string {
-  return (raw.url?.split('?', 1)[0] ?? '').slice(0, 2048)
 }
 
 /** The version that a request asks to bring back. */
