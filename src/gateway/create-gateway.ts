@@ -81,6 +81,11 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   const events = await openEventLog(settings)
   cleanup.use(events.database)
   const eventLog = cleanup.use(events.log)
+  const { version } = JSON.parse(
+    await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
+  ) as { readonly version: string }
+  tellStart(audit, { version, epoch: eventLog.epoch }, users)
+  cleanup.defer(() => audit.broker('broker.stop', {}))
 
   const delivery = cleanup.use(new Delivery(eventLog))
   const identities = users.directory
@@ -106,9 +111,6 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     rate: new PublishRate(settings.publishRate),
   })
 
-  const { version } = JSON.parse(
-    await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
-  ) as { readonly version: string }
   const metrics = new Metrics({
     version,
     log: eventLog,
@@ -218,8 +220,6 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   // What changed while the broker was down is told before it answers, unless that takes long.
   await Promise.race([files.started, delay(START_WAIT_MS, undefined, { ref: false })])
   const url = await listen(app, settings)
-  tellStart(audit, { version, epoch: eventLog.epoch }, users)
-  cleanup.defer(() => audit.broker('broker.stop', {}))
   const owned = cleanup.move()
   const close = () => owned.disposeAsync()
   return {

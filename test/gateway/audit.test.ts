@@ -9,6 +9,7 @@ import { collect } from '../client/collect.ts'
 import { FilePolicyText } from '../support/file-policy.ts'
 import { sha256, startGateway, type TestGateway, TOKENS, USERS_XML } from '../support/gateway.ts'
 import { OidcIssuer } from '../support/oidc-issuer.ts'
+import { exchange } from '../support/raw-http.ts'
 import { TestSocket } from '../support/test-socket.ts'
 import { askToCreate, create, TUS, send as tusSend } from '../support/tus.ts'
 
@@ -212,12 +213,12 @@ test('the token of a job is audited as its own, and one that is refused as well'
     `<user name="app" roles="ci">${rule}</user><anonymous`,
   )
   await using broker = await startGateway({}, users)
-  const exchange = async (claims = {}) => {
+  const ask = async (claims = {}) => {
     const body = new URLSearchParams({ subject_token: await issuer.token(claims) })
     return broker.request('/auth/token', { method: 'POST', body })
   }
-  const { access_token: token } = (await (await exchange()).json()) as { access_token: string }
-  const evil = await exchange({ repository: 'evil/app' })
+  const { access_token: token } = (await (await ask()).json()) as { access_token: string }
+  const evil = await ask({ repository: 'evil/app' })
   assert.equal(evil.status, 401)
   const headers = { authorization: `Bearer ${token}` }
   await broker.request('/files/builds/app/a', { method: 'PUT', body: 'x', headers })
@@ -266,4 +267,12 @@ test('what the broker deletes since its time is over is audited without a user',
   }
   const [line] = await audited(broker, 'file.delete')
   assert.deepEqual([line?.['target'], line?.['user'], line?.['requestId']], ['old', null, null])
+})
+
+test('a write that is refused before anybody asks who it is from is audited without a user', async () => {
+  await using broker = await startGateway()
+  const twoHosts = 'PUT /files/a HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n'
+  await exchange(Number(new URL(broker.url).port), twoHosts)
+  const [line] = await audited(broker, 'file.write')
+  assert.deepEqual([line?.['user'], line?.['code']], [null, 'REQUEST_INVALID'])
 })

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { BrokerProcess } from '../support/broker-process.ts'
 import { TOKENS, USERS_XML } from '../support/gateway.ts'
 import { TestSocket } from '../support/test-socket.ts'
+import { metadataOf } from '../support/tus.ts'
 
 /** Looks like a token of ours and is none: what people paste into the wrong place. */
 const STRAY = `dbk_${'Str4yT0ken'.repeat(4).slice(0, 36)}`
@@ -25,7 +26,8 @@ test('no token and no ticket is in the logs, wherever it was sent', async () => 
   const admin = await broker.adminToken()
   const ask = async (path: string, init: RequestInit = {}) => {
     const response = await fetch(broker.url + path, init)
-    return { status: response.status, text: await response.text() }
+    const location = response.headers.get('location')
+    return { location, text: await response.text() }
   }
   const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
   const places: RequestInit[] = [STRAY, TOKENS.jenkins, admin].flatMap((token) => [
@@ -73,6 +75,24 @@ test('no token and no ticket is in the logs, wherever it was sent', async () => 
   const { ticket: jwt } = JSON.parse(ticket.text) as { ticket: string }
   await ask(`/events/**?ticket=${jwt}&once`, { headers: { accept: 'application/json' } })
   await ask(`/files/a?ticket=${jwt}`)
+  for (const secret of [STRAY, admin, jwt]) {
+    const body = new URLSearchParams({ subject_token: secret })
+    await ask('/auth/token', { method: 'POST', body })
+    await ask(`/auth/token?subject_token=${secret}`, { method: 'POST', body: secret })
+    const headers = {
+      ...{ 'tus-resumable': '1.0.0', 'upload-length': '1' },
+      'x-original-method': 'PUT',
+      'x-original-uri': `/files/a?ticket=${secret}`,
+    }
+    await ask('/auth/upload', { headers })
+    // A signed token has no form of ours: in a name nobody could tell it from one.
+    if (secret === jwt) continue
+    const metadata = { 'upload-metadata': metadataOf({ path: secret }) }
+    await ask('/uploads', { method: 'POST', headers: { ...headers, ...metadata } })
+    const mine = { ...headers, ...metadata, ...bearer(admin) }
+    const { location } = await ask('/uploads', { method: 'POST', headers: mine })
+    await ask(location ?? '', { method: 'DELETE', headers: mine })
+  }
   await ask('/files/config/broker_users.xml', {
     method: 'PUT',
     body: USERS_XML.replace('<role name="public"/>', `<role name="${STRAY}!"/>`),
@@ -82,7 +102,9 @@ test('no token and no ticket is in the logs, wherever it was sent', async () => 
   await broker.kill('SIGTERM')
   const output = await outputOf(broker)
   assert.match(output, /"event":"http\.request"/)
-  assert.match(output, /"action":"auth"/)
+  for (const action of ['auth', 'ticket.issue', 'file.create', 'file.write', 'upload.terminate']) {
+    assert.ok(output.includes(`"action":"${action}"`), action)
+  }
   const secrets = [STRAY, TOKENS.jenkins, admin, jwt]
   const forms = secrets.flatMap((secret) => [
     secret,

@@ -47,7 +47,8 @@ export interface AuditRecord extends AuditActor {
 /** The broker itself, or somebody with access to its disk. */
 export const NOBODY: AuditActor = { requestId: null, user: null, credential: null, address: null }
 
+/** A request that is refused before anybody asks who it is from has no principal. */
 export function actorOf({ id, ip, principal }: FastifyRequest): AuditActor {
-  const { user, credential } = principal
-  return { requestId: id, user, credential: credential?.id ?? null, address: ip }
+  const credential = principal?.credential?.id ?? null
+  return { requestId: id, user: principal?.user ?? null, credential, address: ip }
 }
