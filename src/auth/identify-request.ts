@@ -5,7 +5,6 @@ import { type PresentedCredential, presentedCredential } from './credentials/cre
 import { isForbiddenOrigin, type OriginRules } from './credentials/origin.ts'
 import { containsToken } from './credentials/tokens.ts'
 import type { Principal } from './principal.ts'
-import type { WantedTicket } from './tickets/ticket-request.ts'
 import type { Tickets, TicketUse } from './tickets/tickets.ts'
 import type { UserDirectory } from './user-directory.ts'
 
@@ -18,10 +17,6 @@ export interface IdentityDeps {
    * request.
    */
   readonly certificateOf?: (request: FastifyRequest) => string | undefined
-  /** Told of a request whose credential was refused. */
-  readonly refused?: (error: BrokerError, request: FastifyRequest) => void
-  /** Told of a ticket that was made for the user of the request at hand. */
-  readonly ticketIssued?: (wanted: WantedTicket) => void
 }
 
 /**

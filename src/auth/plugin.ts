@@ -3,12 +3,16 @@ import { BrokerError } from '../protocol/problem.ts'
 import { addressSource } from './credentials/address-source.ts'
 import type { LastUses } from './credentials/last-uses.ts'
 import { type IdentityDeps, identifyRequest } from './identify-request.ts'
-import { parseTicketRequest } from './tickets/ticket-request.ts'
+import { parseTicketRequest, type WantedTicket } from './tickets/ticket-request.ts'
 import { usersAnswer } from './users-answer.ts'
 import { whoAmI } from './who-am-i.ts'
 
 export interface PluginDeps extends IdentityDeps {
   readonly lastUses: Pick<LastUses, 'of'>
+  /** Told of a request whose credential was refused. */
+  readonly refused?: (error: BrokerError, request: FastifyRequest) => void
+  /** Told of a ticket that was made for the user of the request at hand. */
+  readonly ticketIssued?: (wanted: WantedTicket) => void
 }
 
 /**

@@ -4,7 +4,6 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { clientCertificate } from '../auth/credentials/client-certificate.ts'
 import { installIdentity } from '../auth/plugin.ts'
 import type { Principal } from '../auth/principal.ts'
-import { isSameUsers } from '../auth/users-file/users-diff.ts'
 import { exchangePlugin } from '../auth/workload/exchange-plugin.ts'
 import { Connections } from '../events/delivery/connections.ts'
 import { Delivery } from '../events/delivery/delivery.ts'
@@ -19,7 +18,6 @@ import { SyncBarrier } from '../files/watch/sync-barrier.ts'
 import { formatPosition } from '../protocol/position.ts'
 import { auditDirectory } from './audit/audit-files.ts'
 import { AuditLog } from './audit/audit-log.ts'
-import { NOBODY } from './audit/audit-record.ts'
 import { AuditTrail } from './audit/audit-trail.ts'
 import { closerOf } from './close-server.ts'
 import { componentStates } from './component-states.ts'
@@ -84,7 +82,9 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   const { version } = JSON.parse(
     await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
   ) as { readonly version: string }
-  tellStart(audit, { version, epoch: eventLog.epoch }, users)
+  const { newAdminToken, changedOffline } = users
+  audit.broker('broker.start', { version, epoch: eventLog.epoch, newAdminToken })
+  audit.usersFound(changedOffline, 'offline')
   cleanup.defer(() => audit.broker('broker.stop', {}))
 
   const delivery = cleanup.use(new Delivery(eventLog))
@@ -133,9 +133,8 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   cleanup.defer(() => server.close())
   await allowCrossOrigin(app, settings.origins)
   audit.observe(app)
+  const refused = audit.credentialRefused.bind(audit)
   installIdentity(app, {
-    refused: (error, request) => audit.credentialRefused(error, request),
-    ticketIssued: (wanted) => audit.ticketIssued(wanted),
     directory: identities,
     tickets: users.tickets,
     lastUses: users.lastUses,
@@ -145,12 +144,14 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
       allowed: settings.origins,
       ...(settings.publicUrl !== undefined && { publicUrl: settings.publicUrl }),
     },
+    refused,
+    ticketIssued: (wanted) => audit.ticketIssued(wanted),
   })
   await app.register((scope) =>
     exchangePlugin(scope, {
       exchange: users.exchange,
       issued: (token) => audit.tokenIssued(token),
-      refused: (error, request) => audit.credentialRefused(error, request),
+      refused,
     }),
   )
   installDescription(app, {
@@ -224,14 +225,12 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   const close = () => owned.disposeAsync()
   return {
     url,
-    newAdminToken: users.newAdminToken,
+    newAdminToken,
     curvePublicKey: curve?.publicKey,
     reload: async () => {
       audit.broker('broker.reload', {})
-      const [diff] = await Promise.all([users.reload(), files.reload()])
-      if (diff !== undefined && !isSameUsers(diff)) {
-        audit.usersReplaced(NOBODY, { origin: 'reload' }, diff)
-      }
+      const reloaded = users.reload().then((diff) => audit.usersFound(diff, 'reload'))
+      await Promise.all([reloaded, files.reload()])
     },
     drain: async (windowMs) => {
       // Nobody new is let in while those who are here are told to leave.
@@ -243,16 +242,6 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     close,
     [Symbol.asyncDispose]: close,
   }
-}
-
-function tellStart(
-  audit: AuditTrail,
-  details: Readonly<Record<string, unknown>>,
-  { newAdminToken, changedOffline }: UsersInForce,
-): void {
-  audit.broker('broker.start', { ...details, newAdminToken })
-  if (changedOffline === undefined || isSameUsers(changedOffline)) return
-  audit.usersReplaced(NOBODY, { origin: 'offline' }, changedOffline)
 }
 
 async function proxySecret({ proxySecretFile }: Settings): Promise<string | undefined> {

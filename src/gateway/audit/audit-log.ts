@@ -48,8 +48,8 @@ const FLUSH_REFUSALS_MS = 10_000
 export class AuditLog implements AsyncDisposable {
   readonly #options: Required<AuditLogOptions>
   readonly #refusals = new RepeatedRefusals((record) => this.#add(record))
-  readonly #flushTimer: NodeJS.Timeout
   readonly #waiting: string[] = []
+  #flushTimer: NodeJS.Timeout | undefined
   #file: FileHandle | undefined
   #day = ''
   #size = 0
@@ -70,10 +70,6 @@ export class AuditLog implements AsyncDisposable {
       onFailure: () => undefined,
       ...options,
     }
-    this.#flushTimer = setInterval(
-      () => this.#refusals.flush(options.now()),
-      FLUSH_REFUSALS_MS,
-    ).unref()
   }
 
   get state(): AuditState {
@@ -86,7 +82,7 @@ export class AuditLog implements AsyncDisposable {
   }
 
   record(record: AuditRecord): void {
-    if (record.outcome === 'refused') this.#refusals.add(record, this.#options.now())
+    if (record.outcome === 'refused') this.#countRefusal(record)
     else this.#add(record)
   }
 
@@ -102,6 +98,12 @@ export class AuditLog implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  #countRefusal(record: AuditRecord): void {
+    const { now } = this.#options
+    this.#refusals.add(record, now())
+    this.#flushTimer ??= setInterval(() => this.#refusals.flush(now()), FLUSH_REFUSALS_MS).unref()
   }
 
   #add(record: AuditRecord): void {

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { describeUsersDiff } from '../../auth/describe-users-diff.ts'
 import type { Identities } from '../../auth/principal.ts'
 import type { WantedTicket } from '../../auth/tickets/ticket-request.ts'
-import type { Difference, UsersDiff } from '../../auth/users-file/users-diff.ts'
+import { type Difference, isSameUsers, type UsersDiff } from '../../auth/users-file/users-diff.ts'
 import type { ListedCredential } from '../../auth/users-file/users-file.ts'
 import type { ExchangedToken } from '../../auth/workload/token-exchange.ts'
 import type { FileChange } from '../../files/file-change.ts'
@@ -48,11 +48,7 @@ export class AuditTrail {
       else this.#requests.run(request, done)
     })
     app.addHook('onResponse', (request, { problemCode }, done) => {
-      const isTold = this.#refusedRequests.has(request)
-      const wanted = problemCode === undefined || isTold ? undefined : wantedWrite(request)
-      if (problemCode !== undefined && wanted !== undefined) {
-        this.#refused('file.write', wanted, problemCode, actorOf(request))
-      }
+      if (problemCode !== undefined) this.#answered(request, problemCode)
       done()
     })
   }
@@ -64,12 +60,8 @@ export class AuditTrail {
 
   credentialRefused({ code }: BrokerError, request: FastifyRequest): void {
     this.#refusedRequests.add(request)
-    this.#refused(
-      'auth',
-      wantedWrite(request) ?? addressOf(request.raw.url),
-      code,
-      actorOf(request),
-    )
+    const target = wantedWrite(request) ?? addressOf(request.raw.url)
+    this.#refused('auth', target, code, actorOf(request))
   }
 
   ticketIssued({ purpose, path }: WantedTicket): void {
@@ -101,7 +93,7 @@ export class AuditTrail {
         this.#refused('users.replace', path, 'CONTENT_INVALID', actor, details)
         // What changed while the broker was down is in force at its start, which tells it.
       } else if (origin !== 'offline') {
-        this.usersReplaced(actor, details, diff)
+        this.#usersReplaced(actor, details, diff)
       }
       // Of an edit on disk nobody knows who made it: its event tells all there is.
     } else if (origin === 'upload' && type !== 'FILE REJECTED') {
@@ -110,19 +102,10 @@ export class AuditTrail {
     }
   }
 
-  usersReplaced(actor: AuditActor, details: Details, diff: UsersDiff | undefined): void {
-    const changes = diff === undefined ? [] : [...describeUsersDiff(diff)]
-    const listed = { changeCount: changes.length, changes: changes.slice(0, MAX_CHANGES) }
-    this.#done('users.replace', USERS_PATH, { ...details, ...listed }, actor)
-    for (const { name, credentials } of diff?.users ?? []) {
-      const { gained, lost } = withoutExtended(credentials)
-      for (const { kind, id } of lost) {
-        this.#done('credential.remove', `${name}/${id}`, { kind }, actor)
-      }
-      for (const { kind, id } of gained) {
-        this.#done('credential.add', `${name}/${id}`, { kind }, actor)
-      }
-    }
+  /** What the broker found changed in the users file, at its start or when it was told to look. */
+  usersFound(diff: UsersDiff | undefined, origin: 'offline' | 'reload'): void {
+    if (diff === undefined || isSameUsers(diff)) return
+    this.#usersReplaced(NOBODY, { origin }, diff)
   }
 
   /** The same identities, whose refusals are recorded: for doors that are no requests. */
@@ -149,10 +132,31 @@ export class AuditTrail {
     }
   }
 
+  #answered(request: FastifyRequest, code: ProblemCode): void {
+    const wanted = wantedWrite(request)
+    if (wanted === undefined || this.#refusedRequests.has(request)) return
+    this.#refused('file.write', wanted, code, actorOf(request))
+  }
+
   /** Who makes the request in which this is called; the broker itself outside of one. */
   #actor(): AuditActor {
     const request = this.#requests.getStore()
     return request === undefined ? NOBODY : actorOf(request)
+  }
+
+  #usersReplaced(actor: AuditActor, details: Details, diff: UsersDiff | undefined): void {
+    const changes = diff === undefined ? [] : [...describeUsersDiff(diff)]
+    const listed = { changeCount: changes.length, changes: changes.slice(0, MAX_CHANGES) }
+    this.#done('users.replace', USERS_PATH, { ...details, ...listed }, actor)
+    for (const { name, credentials } of diff?.users ?? []) {
+      const { gained, lost } = withoutExtended(credentials)
+      for (const { kind, id } of lost) {
+        this.#done('credential.remove', `${name}/${id}`, { kind }, actor)
+      }
+      for (const { kind, id } of gained) {
+        this.#done('credential.add', `${name}/${id}`, { kind }, actor)
+      }
+    }
   }
 
   #done(action: AuditAction, target: string, details: Details, actor: AuditActor): void {
