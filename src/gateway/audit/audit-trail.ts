@@ -43,8 +43,10 @@ export class AuditTrail {
   observe(app: FastifyInstance): void {
     // The last hook before the handler: a body that is gathered ends the context of those before.
     app.addHook('preHandler', (request, _reply, done) => {
-      // Nothing is changed by reading, and streams would hold their requests for as long as they last.
-      if (request.method === 'GET') done()
+      const { method, routeOptions } = request
+      // Nothing is changed by reading, and streams would hold their requests for as long as they last; who
+      // published an event stands in the event.
+      if (method === 'GET' || routeOptions.config.isRoutine === true) done()
       else this.#requests.run(request, done)
     })
     app.addHook('onResponse', (request, { problemCode }, done) => {
