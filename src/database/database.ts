@@ -25,7 +25,7 @@ export interface DatabaseReply {
 }
 
 interface Waiting {
-  readonly request: DatabaseRequest
+  request(): DatabaseRequest
   resolve(rows: readonly Row[]): void
   reject(error: Error): void
 }
@@ -77,14 +77,20 @@ export class Database implements AsyncDisposable {
     return database
   }
 
-  /** Runs all `statements` in one transaction, or none of them; resolves when they are durable. */
-  commit(statements: readonly Statement[]): Promise<unknown> {
-    return this.#send({ commit: statements })
+  /**
+   * Runs all `statements` in one transaction, or none of them; resolves when they are durable.
+   *
+   * @param statements - or what gives them, asked once when the thread takes them: more may be added until then
+   */
+  commit(statements: readonly Statement[] | (() => readonly Statement[])): Promise<unknown> {
+    return this.#send(() => ({
+      commit: typeof statements === 'function' ? statements() : statements,
+    }))
   }
 
   /** Reads; sees every commit that was asked for before. */
   async query<Result = Row>(sql: string, values: readonly SqlValue[] = []): Promise<Result[]> {
-    return (await this.#send({ query: sql, values })) as Result[]
+    return (await this.#send(() => ({ query: sql, values }))) as Result[]
   }
 
   /** Waits for what was asked for, then closes the file. */
@@ -99,14 +105,14 @@ export class Database implements AsyncDisposable {
 
   async #close(): Promise<void> {
     if (this.#failure === undefined) {
-      const closed = this.#send({ close: true })
+      const closed = this.#send(() => ({ close: true }))
       this.#failure = new Error('the database is closed')
       await closed
     }
     await this.#thread.terminate()
   }
 
-  #send(request: DatabaseRequest): Promise<readonly Row[]> {
+  #send(request: () => DatabaseRequest): Promise<readonly Row[]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     if (this.#outbox.length === 0) queueMicrotask(() => this.#post())
     return new Promise((resolve, reject) => this.#outbox.push({ request, resolve, reject }))
@@ -116,7 +122,7 @@ export class Database implements AsyncDisposable {
     if (this.#sent.length > 0 || this.#outbox.length === 0) return
     this.#sent = this.#outbox
     this.#outbox = []
-    this.#thread.postMessage(this.#sent.map(({ request }) => request))
+    this.#thread.postMessage(this.#sent.map(({ request }) => request()))
   }
 
   #fail(error: Error): void {

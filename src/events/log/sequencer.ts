@@ -13,6 +13,8 @@ export interface Sequenced {
 export interface SequencedEvent {
   readonly draft: EventDraft
   readonly event: StoredEvent
+  /** Milliseconds since the epoch. */
+  readonly time: number
 }
 
 /** Gives out offsets and recognises repeats: the part of appending that all logs share. */
@@ -43,7 +45,8 @@ export class Sequencer {
         const first = this.#firstOf(draft, index, now)
         if (first !== undefined) return { id: first.id, offset: first.offset, duplicate: true }
         const offset = ++this.#last
-        fresh.push({ draft, event: storeEvent(this.epoch, offset, draft.topic, draft.json) })
+        const event = storeEvent(this.epoch, offset, draft.topic, draft.json)
+        fresh.push({ draft, event, time: now })
         this.restore(draft, offset, now)
         return { id: draft.id, offset, duplicate: false }
       })

@@ -17,7 +17,7 @@ import { EventRing } from './event-ring.ts'
 import { History } from './history.ts'
 import type { HistoryBudget } from './history-budget.ts'
 import { readRing } from './read-ring.ts'
-import { type Sequenced, Sequencer } from './sequencer.ts'
+import { type SequencedEvent, Sequencer } from './sequencer.ts'
 import * as sql from './sqlite-event-rows.ts'
 import { sizeOf, storeEvent } from './stored-event.ts'
 import { TopicDirectory } from './topic-directory.ts'
@@ -38,12 +38,15 @@ const TAIL: HistoryBudget = { events: 20_000, bytes: 16 * 1024 * 1024, ageMs: In
 
 const TRIM_INTERVAL_MS = 30_000
 
+/** Beyond, a commit takes no more: readers wait behind it. */
+const MAX_EVENTS_PER_COMMIT = 4096
+
 /** Bounds what one read of old events holds in memory. */
 const MAX_PAGE_BYTES = 4 * 1024 * 1024
 
 /**
- * The durable log: one SQLite database. Appends wait for their transaction, which is shared by all that
- * come together; readers that lag a little are served from memory.
+ * The durable log: one SQLite database. Appends wait for their commit, which is shared by all that come
+ * while the one before is under way; readers that lag a little are served from memory.
  */
 export class SqliteEventLog implements EventLog {
   readonly #database: Database
@@ -54,6 +57,8 @@ export class SqliteEventLog implements EventLog {
   readonly #tail: EventRing
   readonly #listeners = new CommitListeners()
   readonly #trimTimer: NodeJS.Timeout
+  /** What the next commit takes, until it is taken. */
+  #gathering: Commit | undefined
   #head: number
 
   private constructor(deps: SqliteEventLogDeps, state: sql.LogState) {
@@ -96,19 +101,12 @@ export class SqliteEventLog implements EventLog {
     drafts: readonly EventDraft[],
     companions: readonly Statement[],
   ): Promise<readonly Ack[]> {
-    const now = this.#now()
-    const sequenced = this.#sequencer.sequence(drafts, now)
-    try {
-      await this.#database.commit([...sql.insertions(sequenced.fresh, now), ...companions])
-    } catch (cause) {
-      this.#sequencer.forget(sequenced.fresh)
-      throw storageError(cause)
-    }
-    this.#committed(sequenced, now)
-    if (!this.#sequencer.allStand(drafts, sequenced.acks)) {
+    const { fresh, acks } = this.#sequencer.sequence(drafts, this.#now())
+    await this.#commit(fresh, companions)
+    if (!this.#sequencer.allStand(drafts, acks)) {
       throw new BrokerError('STORAGE_FULL', 'the event that this one repeats could not be stored')
     }
-    return sequenced.acks
+    return acks
   }
 
   read(query: LogQuery): LogPage | Promise<LogPage> {
@@ -133,16 +131,45 @@ export class SqliteEventLog implements EventLog {
     return this.close()
   }
 
-  #committed({ fresh }: Sequenced, now: number): void {
-    const events = fresh.map(({ event }) => event)
-    for (const { draft, event } of fresh) {
+  #commit(fresh: readonly SequencedEvent[], companions: readonly Statement[]): Promise<void> {
+    // Companions may fail, which is not to be the failure of others: they are alone with their events.
+    const isAlone = companions.length > 0
+    const commit = (!isAlone && this.#gathering) || this.#begin(companions)
+    for (const one of fresh) commit.events.push(one)
+    const isFull = isAlone || commit.events.length >= MAX_EVENTS_PER_COMMIT
+    this.#gathering = isFull ? undefined : commit
+    return commit.done
+  }
+
+  #begin(companions: readonly Statement[]): Commit {
+    const events: SequencedEvent[] = []
+    return { events, done: this.#store(events, companions) }
+  }
+
+  /** @param events - which may be added to until the database takes them */
+  async #store(events: readonly SequencedEvent[], companions: readonly Statement[]): Promise<void> {
+    try {
+      await this.#database.commit(() => {
+        if (this.#gathering?.events === events) this.#gathering = undefined
+        return [...sql.insertions(events), ...companions]
+      })
+    } catch (cause) {
+      if (this.#gathering?.events === events) this.#gathering = undefined
+      this.#sequencer.forget(events)
+      throw storageError(cause)
+    }
+    this.#committed(events)
+  }
+
+  #committed(committed: readonly SequencedEvent[]): void {
+    for (const { draft, event, time } of committed) {
       const { topic, offset } = event
-      const share = this.#history.add(topic, draft.user, offset, sizeOf(event), now)
-      this.#tail.push(event, now, share)
+      const share = this.#history.add(topic, draft.user, offset, sizeOf(event), time)
+      this.#tail.push(event, time, share)
       this.#topics.add(topic, offset, share)
       this.#head = offset
     }
-    this.#listeners.tell(events)
+    this.#listeners.tell(committed.map(({ event }) => event))
     this.#trim()
   }
 
@@ -174,6 +201,13 @@ export class SqliteEventLog implements EventLog {
     // What could not be dropped now is over the budget until the next start, and harms nobody.
     this.#database.commit(statements).catch(() => {})
   }
+}
+
+/** Events that are made durable together. */
+interface Commit {
+  readonly events: SequencedEvent[]
+  /** Resolves when they are told. */
+  readonly done: Promise<void>
 }
 
 /** The last row before more than `maxBytes` come together (one row at least); undefined for all. */

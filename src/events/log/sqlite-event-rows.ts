@@ -33,13 +33,13 @@ const INSERT_IDENTITY =
   'INSERT OR REPLACE INTO identities (identity, id, offset, topic, time) VALUES (?, ?, ?, ?, ?)'
 const SET = 'INSERT OR REPLACE INTO log (name, value) VALUES (?, ?)'
 
-export function insertions(events: readonly SequencedEvent[], now: number): Statement[] {
+export function insertions(events: readonly SequencedEvent[]): Statement[] {
   const rows: SqlValue[][] = []
   const identities: SqlValue[][] = []
-  for (const { draft, event } of events) {
+  for (const { draft, event, time } of events) {
     const { topic, user, json, identity, id } = draft
-    rows.push([event.offset, topic, familyOf(topic), now, event.json.length, user, json])
-    if (identity !== undefined) identities.push([identity, id, event.offset, topic, now])
+    rows.push([event.offset, topic, familyOf(topic), time, event.json.length, user, json])
+    if (identity !== undefined) identities.push([identity, id, event.offset, topic, time])
   }
   const inserted = { sql: INSERT_EVENT, rows }
   return identities.length === 0
