@@ -25,17 +25,19 @@ export function parseRequestTarget(target: string): RequestTarget {
 }
 
 function pathOf(target: string): string {
-  const absolute = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(target)
-  const origin = absolute === null ? target : target.slice(absolute[0].length) || '/'
+  const origin = target.startsWith('/')
+    ? target
+    : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '') || '/'
   const end = origin.search(/[?#]/)
   return end === -1 ? origin : origin.slice(0, end)
 }
 
 function decodeSegment(raw: string): string {
-  if (/%2f|%5c|%00/i.test(raw) || raw.includes('\\')) {
+  const isEscaped = raw.includes('%')
+  if ((isEscaped && /%2f|%5c|%00/i.test(raw)) || raw.includes('\\')) {
     throw new BrokerError('TARGET_INVALID', 'the URL holds an encoded slash, a backslash or a NUL')
   }
-  if (!raw.includes('%')) return raw
+  if (!isEscaped) return raw
   try {
     return decodeURIComponent(raw)
   } catch (cause) {
