@@ -30,7 +30,9 @@ export function installIdentity(app: FastifyInstance, deps: PluginDeps): void {
       request.principal = identifyRequest(request, deps)
     } catch (error) {
       if (error instanceof BrokerError) {
-        const fields = { event: 'auth.refused', code: error.code, from: addressSource(request.ip) }
+        const { id: requestId, ip } = request
+        const from = addressSource(ip)
+        const fields = { event: 'auth.refused', requestId, code: error.code, from }
         request.log.info(fields, 'refused')
         deps.refused?.(error, request)
       }

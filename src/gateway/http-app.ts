@@ -57,10 +57,9 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   const requestLog = logger.child({}, { redact: [] })
   const app = Fastify({
     loggerInstance: logger,
-    logController: new LogController({
-      disableRequestLogging: true,
-      requestIdLogLabel: 'requestId',
-    }),
+    logController: new LogController({ disableRequestLogging: true }),
+    // One for each request, which tells its id, costs 2% of a publish: lines about a request tell it themselves.
+    childLoggerFactory: (shared) => shared,
     // Whatever header fields of a proxy are still there when a request arrives come from ours.
     trustProxy: true,
     genReqId: ({ headers }) => {

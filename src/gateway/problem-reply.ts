@@ -34,7 +34,8 @@ export function sendProblem(
 ): FastifyReply {
   const known = toBrokerError(error)
   if (known === undefined) {
-    request.log.error({ event: 'http.failed', err: error }, 'request failed')
+    const fields = { event: 'http.failed', requestId: request.id, err: error }
+    request.log.error(fields, 'request failed')
   }
   const problem = toProblem(known ?? error, baseUrl)
   reply.problemCode = problem.code

@@ -34,9 +34,15 @@ export async function exchangePlugin(
     const { subject_token: token, user: wanted } = parseExchangeRequest(request.body)
     try {
       const { secret, ...about } = await exchange.exchange(token, wanted, request.ip)
-      const { user, id, expiresMs, issuedMs } = about
+      const { user, id: credential, expiresMs, issuedMs } = about
       const subject = shown(about.subject)
-      const fields = { event: 'auth.token.issued', user, credential: id, subject }
+      const fields = {
+        event: 'auth.token.issued',
+        requestId: request.id,
+        user,
+        credential,
+        subject,
+      }
       request.log.info(fields, 'token issued')
       issued?.({ ...about, subject })
       const answer: ExchangeAnswer = {
@@ -50,8 +56,9 @@ export async function exchangePlugin(
     } catch (error) {
       if (error instanceof BrokerError) {
         const reason = error.cause instanceof Error ? error.cause.message : undefined
-        const from = addressSource(request.ip)
-        const fields = { event: 'auth.token.refused', code: error.code, reason, from }
+        const { id: requestId, ip } = request
+        const why = { code: error.code, reason, from: addressSource(ip) }
+        const fields = { event: 'auth.token.refused', requestId, ...why }
         request.log.info(fields, 'refused')
         refused?.(error, request)
       }

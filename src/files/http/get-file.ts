@@ -178,7 +178,8 @@ function sendStream(
   const stream = Readable.from(content, { objectMode: false })
   stream.once('close', () => {
     cleanup.disposeAsync().catch((error: unknown) => {
-      reply.log.warn({ event: 'files.close', err: error }, 'cannot close a file')
+      const fields = { event: 'files.close', requestId: reply.request.id, err: error }
+      reply.log.warn(fields, 'cannot close a file')
     })
   })
   return reply.send(stream)
