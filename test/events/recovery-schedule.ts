@@ -175,7 +175,6 @@ async function take(step: Step, broker: ModelBroker, models: readonly ModelClien
       chosen?.judge(RIGHTS[step.rights] ?? fail())
       break
     case 'tick':
-      broker.services.delivery.flush()
       for (const model of models) model.tick()
       break
     case 'restart':
@@ -211,7 +210,7 @@ const STUCK_MS = 5000
 /** Everybody is connected, takes what comes and is at the head. */
 async function rest(broker: ModelBroker, models: readonly ModelClient[]): Promise<void> {
   await broker.committed()
-  const { log, delivery } = broker.services
+  const { log } = broker.services
   const stuckAt = Date.now() + STUCK_MS
   for (;;) {
     const wanting = models.filter((model) => model.hasInterests)
@@ -219,7 +218,6 @@ async function rest(broker: ModelBroker, models: readonly ModelClient[]): Promis
       model.drain()
       if (!model.isConnected) model.connect(broker.services)
     }
-    delivery.flush()
     if (wanting.every((model) => model.isAt(log.head))) break
     if (broker.ledger.faults.length > 0) throw broker.ledger.faults[0]
     assert.ok(Date.now() < stuckAt, 'a stream is stuck')

@@ -71,11 +71,6 @@ export class Delivery implements Disposable {
     }
   }
 
-  /** Lets everything leave at once: every connection that is live is then at the head. */
-  flush(): void {
-    this.#closeWindow(never)
-  }
-
   [Symbol.dispose](): void {
     this.#subscription[Symbol.dispose]()
     this.#clearTimer()
