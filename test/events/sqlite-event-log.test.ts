@@ -113,6 +113,48 @@ test('statements that come with events are committed with them or not at all', (
     assert.equal(rows.length, 1)
   }))
 
+test('what is appended while a commit is under way is one commit', () =>
+  withFile(async (path) => {
+    await using log = await open(path)
+    const told: number[][] = []
+    log.onCommit((events) => told.push(events.map(({ offset }) => offset)))
+    const first = log.append([draft('a', 1)])
+    // The database has taken it by then, and cannot answer before the next turn of the loop.
+    for (let i = 0; i < 5; i += 1) await null
+    const others = [log.append([draft('a', 2), draft('a', 3)]), log.append([draft('b', 4)])]
+    const acks = await Promise.all([first, ...others])
+    assert.deepEqual(told, [[1], [2, 3, 4]])
+    assert.deepEqual(
+      acks.map((each) => each.map(({ offset }) => offset)),
+      [[1], [2, 3], [4]],
+    )
+  }))
+
+test('appends of one commit that cannot be stored are all refused, and may be repeated', () =>
+  withFile(async (path) => {
+    await using database = await Database.open(path)
+    const budget = ROOMY
+    await using log = await SqliteEventLog.open({ database, budget, newEpoch: 'e', now: Date.now })
+    await database.commit([{ sql: 'ALTER TABLE events RENAME TO away', rows: [[]] }])
+    const append = () =>
+      Promise.allSettled([
+        log.append([draft('a', 1, { identity: 'x' })]),
+        log.append([draft('a', 2)]),
+      ])
+    const refused = await append()
+    assert.deepEqual(
+      refused.map(({ status }) => status),
+      ['rejected', 'rejected'],
+    )
+    await database.commit([{ sql: 'ALTER TABLE away RENAME TO events', rows: [[]] }])
+    const stored = await append()
+    assert.deepEqual(
+      stored.map((each) => each.status === 'fulfilled' && each.value[0]?.duplicate),
+      [false, false],
+    )
+    assert.deepEqual(dataOf(await readAll(log, 0, '**')), [1, 2])
+  }))
+
 test('a failed append does not harm those that share its transaction', () =>
   withFile(async (path) => {
     await using database = await Database.open(path)
