@@ -76,6 +76,33 @@ export class Publisher {
       }
     })
     this.#rate.spend(principal.user, drafts.length)
+    try {
+      return await this.append(drafts)
+    } catch (error) {
+      throw isBatch ? error : withoutIndex(error)
+    }
+  }
+
+  /**
+   * The first half of publishing one event: judges and completes it. It is published by `append`.
+   *
+   * @throws {BrokerError} what `publish` throws of an event, before the log sees it
+   */
+  prepare(principal: Principal, input: EventInput, topic: Topic): EventDraft {
+    const now = new Date().toISOString()
+    const context = { topic, user: principal.user, now, newId: this.#newId }
+    const draft = this.#draft(principal, input, context)
+    this.#rate.spend(principal.user, 1)
+    return draft
+  }
+
+  /**
+   * The second half: stores all of `drafts` or none; resolves when they are committed.
+   *
+   * @throws {BrokerError} `EVENT_CONFLICT` with the index of a draft that has an identity,
+   *   `TOO_MANY_REQUESTS`, `STORAGE_FULL`
+   */
+  async append(drafts: readonly EventDraft[]): Promise<readonly Receipt[]> {
     const bytes = this.#admit(drafts)
     try {
       const acks = await this.#log.append(drafts)
@@ -84,8 +111,6 @@ export class Publisher {
         position: formatPosition(this.#log.epoch, offset),
         duplicate,
       }))
-    } catch (error) {
-      throw isBatch ? error : withoutIndex(error)
     } finally {
       this.#uncommittedBytes -= bytes
     }
@@ -125,7 +150,7 @@ function checkKey(key: string | undefined): void {
 }
 
 /** Of a single event there is nothing to point at. */
-function withoutIndex(error: unknown): unknown {
+export function withoutIndex(error: unknown): unknown {
   if (!(error instanceof BrokerError)) return error
   const { code, message, cause } = error
   const { index: _, ...fields } = error.fields

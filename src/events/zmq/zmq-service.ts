@@ -23,7 +23,8 @@ export interface ZmqAddresses {
   readonly session: readonly ZmqAddress<'null' | 'curve'>[]
 }
 
-export interface ZmqServiceDeps extends Omit<ZmqSessionServices, 'intake' | 'counters'> {
+export interface ZmqServiceDeps
+  extends Omit<ZmqSessionServices, 'intake' | 'publishing' | 'counters'> {
   readonly logger: ZmqLogger
   readonly maxEventBytes: number
   /** Of the server; needed when an address asks for CURVE. */

@@ -10,6 +10,7 @@ import {
 import { openEnvelope } from './zmq-command.ts'
 import { ZmqIntake } from './zmq-intake.ts'
 import { ZmqOutbox } from './zmq-outbox.ts'
+import { ZmqPublishing } from './zmq-publishing.ts'
 import { receiveUntilClosed } from './zmq-receive-loop.ts'
 import { ZmqSession, type ZmqSessionServices } from './zmq-session.ts'
 
@@ -23,7 +24,7 @@ export interface SessionEndpointOptions {
   readonly maxPeers?: number
 }
 
-export interface SessionEndpointDeps extends Omit<ZmqSessionServices, 'intake'> {
+export interface SessionEndpointDeps extends Omit<ZmqSessionServices, 'intake' | 'publishing'> {
   readonly context: Context
   readonly authentication: ZmqAuthentication
 }
@@ -87,7 +88,8 @@ export class ZmqSessionEndpoint implements AsyncDisposable {
         maxFrameBytes: maxEventBytes + FRAME_ALLOWANCE_BYTES,
         sendHighWaterMark: SEND_HIGH_WATER_MARK,
       })
-      const services = { ...deps, intake: new ZmqIntake() }
+      const publishing = new ZmqPublishing(deps.publisher)
+      const services = { ...deps, publishing, intake: new ZmqIntake() }
       return new ZmqSessionEndpoint(services, bound, registration, maxPeers)
     } catch (error) {
       registration[Symbol.dispose]()
@@ -121,6 +123,7 @@ export class ZmqSessionEndpoint implements AsyncDisposable {
   async close(): Promise<void> {
     this.#registration[Symbol.dispose]()
     this.#bound.socket.close()
+    this.#services.publishing.flush()
     for (const [key, session] of this.#sessions) this.#forget(key, session)
     await this.#loop
   }

@@ -3,11 +3,13 @@ import type { Identities, Principal } from '../../auth/principal.ts'
 import { formatPosition } from '../../protocol/position.ts'
 import { BrokerError, toProblem } from '../../protocol/problem.ts'
 import { MAX_BACKLOG_BYTES } from '../delivery/drained.ts'
+import type { EventDraft } from '../log/event-log.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { readZmqCommand, type ZmqCommand } from './zmq-command.ts'
 import { type NextCommand, type WaitingCommand, ZmqCommandQueue } from './zmq-command-queue.ts'
 import type { ZmqIntake } from './zmq-intake.ts'
 import type { ZmqOutbox } from './zmq-outbox.ts'
+import type { Failure, ZmqPublishing } from './zmq-publishing.ts'
 import type { ZmqCounters, ZmqLogger } from './zmq-report.ts'
 import { type SubscriptionServices, ZmqSubscriptions } from './zmq-subscriptions.ts'
 
@@ -15,6 +17,7 @@ export interface ZmqSessionServices extends SubscriptionServices {
   readonly publisher: Publisher
   readonly identities: Identities
   readonly intake: ZmqIntake
+  readonly publishing: ZmqPublishing
   readonly logger: ZmqLogger
   readonly counters: ZmqCounters
   /** What the `type` of a problem begins with. */
@@ -35,8 +38,6 @@ export class ZmqSession implements Disposable {
   readonly #queue: ZmqCommandQueue
   #subscriptions: ZmqSubscriptions | undefined
   #lastIdentified: { readonly token: string; readonly principal: Principal } | undefined
-  /** Resolves when all replies so far are given. */
-  #replies: Promise<void> = Promise.resolve()
   #unanswered = 0
   /** While one command keeps the others waiting. */
   #isBusy = false
@@ -116,57 +117,67 @@ export class ZmqSession implements Disposable {
   }
 
   #start(next: NextCommand): void {
-    const { intake } = this.#services
+    const { intake, publishing } = this.#services
     const isAlone = this.#isBusy
     const bytes = next.kind === 'command' ? next.bytes : 0
     const { isRequest } = next.kind === 'command' ? next.envelope : next
     intake.begin(bytes)
     this.#unanswered += 1
-    const work = this.#replyTo(next)
-    // A subscription gives its reply itself, before the events that follow it.
-    this.#replies = this.#replies
-      .then(() => work)
-      .then((reply) => {
-        if (reply !== undefined) this.#send(reply, isRequest)
-        intake.end(bytes)
-        this.#unanswered -= 1
-        if (isAlone) this.#goOn()
-        else this.#advance()
+    // Does not hold on to the frames: while the log works, the events alone are kept.
+    const answer = (reply: Reply | undefined) => {
+      if (reply !== undefined) this.#send(reply, isRequest)
+      intake.end(bytes)
+      this.#unanswered -= 1
+      if (isAlone) this.#goOn()
+      else this.#advance()
+    }
+    const work = this.#begin(next)
+    if (work instanceof Promise) work.then(answer, (error) => answer(this.#failure(error)))
+    else {
+      publishing.take({
+        event: work,
+        answer: (outcome) =>
+          answer('error' in outcome ? this.#failure(outcome.error) : ['OK', outcome]),
       })
+    }
   }
 
-  /** Never rejects. */
-  async #replyTo(next: NextCommand): Promise<Reply | undefined> {
+  /** @returns what is published, or why nothing is; of a command that publishes nothing its reply */
+  #begin(next: NextCommand): EventDraft | Failure | Promise<Reply | undefined> {
     try {
-      if (next.kind === 'command') return await this.#perform(next)
+      if (next.kind === 'command') return this.#perform(next)
       throw new BrokerError(
         'TOO_MANY_REQUESTS',
         'too many commands wait for their replies to be read',
       )
     } catch (error) {
-      return this.#failure(error)
+      return { error }
     }
   }
 
-  #perform({ envelope }: WaitingCommand): Promise<Reply | undefined> | Reply {
+  #perform({ envelope }: WaitingCommand): EventDraft | Promise<Reply | undefined> {
     const command = readZmqCommand(envelope)
     switch (command.verb) {
       case 'PUBLISH':
-        return this.#publish(command)
+        return this.#prepare(command)
       case 'SUBSCRIBE':
         return this.#subscribe(command)
       case 'UNSUBSCRIBE':
         return this.#unsubscribe(command)
       case 'PING':
-        return ['PONG', { position: this.#subscriptions?.position ?? this.#head() }]
+        return this.#ping()
     }
   }
 
-  async #publish({ token, topic, input }: Command<'PUBLISH'>): Promise<Reply> {
+  #prepare({ token, topic, input }: Command<'PUBLISH'>): EventDraft {
     const principal = this.#authenticate(token)
-    const { publisher } = this.#services
-    const [receipt] = await publisher.publish(principal, [input], { topic, isBatch: false })
-    return ['OK', receipt]
+    return this.#services.publisher.prepare(principal, input, topic)
+  }
+
+  async #ping(): Promise<Reply> {
+    const { log } = this.#services
+    const position = this.#subscriptions?.position ?? formatPosition(log.epoch, log.head)
+    return ['PONG', { position }]
   }
 
   async #subscribe({ token, filter, since }: Command<'SUBSCRIBE'>): Promise<undefined> {
@@ -258,11 +269,6 @@ export class ZmqSession implements Disposable {
   #send([verb, body]: Reply, isRequest: boolean): void {
     const frames = [verb, JSON.stringify(body)]
     this.#outbox.send({ isEvent: false, frames: isRequest ? ['', ...frames] : frames })
-  }
-
-  #head(): string {
-    const { log } = this.#services
-    return formatPosition(log.epoch, log.head)
   }
 }
 
