@@ -8,6 +8,7 @@ import type { EventDraft, EventLog } from '../log/event-log.ts'
 import { composeEvent } from './compose-event.ts'
 import type { EventInput } from './event-input.ts'
 import { idFactory } from './id-factory.ts'
+import { isoClock } from './iso-clock.ts'
 import { PublishRate } from './publish-rate.ts'
 
 /** What a publisher is told of each event. */
@@ -44,6 +45,7 @@ export class Publisher {
   readonly #maxEventBytes: number
   readonly #rate: PublishRate
   readonly #newId = idFactory()
+  readonly #now = isoClock()
   #uncommittedBytes = 0
 
   constructor({ log, maxEventBytes, rate = new PublishRate(Infinity) }: PublisherDeps) {
@@ -64,7 +66,7 @@ export class Publisher {
     { topic, idempotencyKey, isBatch }: PublishOptions,
   ): Promise<readonly Receipt[]> {
     checkKey(idempotencyKey)
-    const now = new Date().toISOString()
+    const now = this.#now()
     const drafts = inputs.map((input, index) => {
       const key =
         isBatch && idempotencyKey !== undefined ? `${idempotencyKey}/${index}` : idempotencyKey
@@ -89,8 +91,7 @@ export class Publisher {
    * @throws {BrokerError} what `publish` throws of an event, before the log sees it
    */
   prepare(principal: Principal, input: EventInput, topic: Topic): EventDraft {
-    const now = new Date().toISOString()
-    const context = { topic, user: principal.user, now, newId: this.#newId }
+    const context = { topic, user: principal.user, now: this.#now(), newId: this.#newId }
     const draft = this.#draft(principal, input, context)
     this.#rate.spend(principal.user, 1)
     return draft
