@@ -50,26 +50,27 @@ export class ZmqPublishing {
     if (group.length === 0) return
     this.#group = []
     this.#bytes = 0
-    const outcome = this.#append(group)
-    this.#answers = this.#answers.then(async () => answer(group, await outcome))
+    const drafts = group.flatMap(({ event }) => ('json' in event ? event : []))
+    const outcomes = this.#append(drafts)
+    this.#answers = this.#answers.then(async () => answer(group, await outcomes))
   }
 
-  /** Never rejects. */
-  async #append(group: readonly TakenCommand[]): Promise<readonly Receipt[] | Failure> {
-    const drafts = group.flatMap(({ event }) => ('json' in event ? event : []))
+  /** One outcome for each draft. Never rejects. */
+  async #append(drafts: readonly EventDraft[]): Promise<readonly (Receipt | Failure)[]> {
     if (drafts.length === 0) return []
     try {
       return await this.#publisher.append(drafts)
     } catch (error) {
-      return { error: withoutIndex(error) }
+      const failure = { error: withoutIndex(error) }
+      return drafts.map(() => failure)
     }
   }
 }
 
-function answer(group: readonly TakenCommand[], outcome: readonly Receipt[] | Failure): void {
-  const receipts = 'error' in outcome ? undefined : outcome.values()
+function answer(group: readonly TakenCommand[], outcomes: readonly (Receipt | Failure)[]): void {
+  let published = 0
   for (const command of group) {
-    if ('error' in command.event) command.answer(command.event)
-    else command.answer(receipts?.next().value ?? (outcome as Failure))
+    const outcome = 'error' in command.event ? command.event : outcomes[published++]
+    if (outcome !== undefined) command.answer(outcome)
   }
 }
