@@ -80,6 +80,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'tell who changed what',
     load: async () => (await import('./commands/audit.ts')).audit,
   },
+  doctor: {
+    summary: 'look for what is wrong with the set-up on this machine',
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
   config: {
     summary: 'print the settings in force',
     load: async () => (await import('./commands/config.ts')).config,
