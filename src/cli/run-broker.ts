@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { COMMANDS, type CommandEntry } from './commands.ts'
 import { describeFailure } from './describe-failure.ts'
 import { EXIT_CODES, exitCodeOf } from './exit-code.ts'
 import { OutputClosed } from './interruption.ts'
 import type { Terminal } from './terminal.ts'
 import { UsageError } from './usage-error.ts'
+import { version } from './version.ts'
 
 /**
  * Runs one command line of `broker`.
@@ -25,7 +25,7 @@ export async function runBroker(argv: readonly string[], terminal: Terminal): Pr
 async function dispatch(argv: readonly string[], terminal: Terminal): Promise<number | undefined> {
   const [first] = argv
   if (first === undefined) throw new UsageError('a command is missing')
-  if (first === '--version') return void (await terminal.output.line(await version()))
+  if (first === '--version') return void (await terminal.output.line(`broker ${await version()}`))
   if (first === '--help' || first === '-h') return void (await terminal.output.write(overview()))
   if (first === 'help') return dispatch([...argv.slice(1), '--help'], terminal)
   const found = findCommand(argv)
@@ -86,12 +86,6 @@ Environment of the commands that talk to a broker:
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not authenticated or forbidden, 4 not found,
 5 conflict, precondition or checksum, 6 network or broker not available, 130 interrupted
 `
-}
-
-async function version(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
-  const { version } = JSON.parse(text) as { readonly version: string }
-  return `broker ${version}`
 }
 
 /** After an abort whatever fails, fails of it. */

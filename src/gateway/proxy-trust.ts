@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
 
 /** Header fields that speak for somebody else: only the front may set them. */
-const FORWARDED = [
+export const FORWARDED_HEADERS = [
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-forwarded-host',
@@ -50,7 +50,7 @@ export class ProxyTrust {
     }
     const { headers } = request
     // Asked for first: deleting what is not there costs ten times as much as looking.
-    for (const name of FORWARDED) if (headers[name] !== undefined) delete headers[name]
+    for (const name of FORWARDED_HEADERS) if (headers[name] !== undefined) delete headers[name]
   }
 
   #isFront(request: IncomingMessage): boolean {

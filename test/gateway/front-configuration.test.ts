@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { writeFront } from '../../src/gateway/front/front.ts'
+import { type Directive, findDirectives, parseDump } from '../../src/gateway/front/front-dump.ts'
 import type { FrontOptions } from '../../src/gateway/front/front-options.ts'
 import { makeCertificate, OPENSSL_MISSING } from '../support/certificate.ts'
 import { Front, optionsFor, SECRET, temporaryDirectory } from '../support/front.ts'
 import { freePort, NGINX_MISSING, runNginx } from '../support/nginx.ts'
-import { type Directive, findDirectives, parseDump } from '../support/nginx-configuration.ts'
 
 const NOBODY = 65_534
 const IS_ROOT = process.getuid?.() === 0
