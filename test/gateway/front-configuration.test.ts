@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { writeFront } from '../../src/gateway/front/front.ts'
 import { type Directive, findDirectives, parseDump } from '../../src/gateway/front/front-dump.ts'
 import type { FrontOptions } from '../../src/gateway/front/front-options.ts'
+import { nginxVersion } from '../../src/gateway/front/running-nginx.ts'
 import { makeCertificate, OPENSSL_MISSING } from '../support/certificate.ts'
 import { Front, optionsFor, SECRET, temporaryDirectory } from '../support/front.ts'
 import { freePort, NGINX_MISSING, runNginx } from '../support/nginx.ts'
@@ -20,7 +21,8 @@ describe('the configuration of the front', { skip: NGINX_MISSING }, () => {
   async function dump(change: Partial<FrontOptions>): Promise<readonly Directive[]> {
     const dir = await temporaryDirectory()
     try {
-      await writeFront(dir, { ...optionsFor(dir, '127.0.0.1:8080', await freePort()), ...change })
+      const options = optionsFor(dir, '127.0.0.1:8080', await freePort())
+      await writeFront(dir, { ...options, nginxVersion: await nginxVersion(), ...change })
       const { status, stdout, stderr } = runNginx('-T', dir)
       assert.equal(status, 0, stderr)
       assert.doesNotMatch(stderr, /\[(warn|error|alert)\]/)

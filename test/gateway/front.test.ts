@@ -22,7 +22,7 @@ function parse(argv: readonly string[], env: Readonly<Record<string, string>> = 
   assert.ok(parsed.ok, JSON.stringify(parsed))
   const settings = parseSettings({ flags: parsed.value.settings, env, cwd: ROOT })
   assert.ok(settings.ok)
-  return parseFrontRequest(parsed.value.own, settings.value, ROOT, secret)
+  return parseFrontRequest(parsed.value.own, settings.value, ROOT, { secret })
 }
 
 function requestOf(...given: Parameters<typeof parse>): FrontRequest {
@@ -36,6 +36,25 @@ function faultsOf(...given: Parameters<typeof parse>): string {
   assert.ok(!parsed.ok)
   return parsed.error.message
 }
+
+describe('HTTP/2', () => {
+  const listens = (nginxVersion: string | undefined) => {
+    const { options } = requestOf(['--dir=d', '--https=8443', '--certificate=c', '--key=k'])
+    const text = renderFront({ ...options, nginxVersion }).get('nginx.conf') ?? ''
+    return text.match(/.*(?:8443|http2).*/g)?.map((line) => line.trim())
+  }
+
+  it('is asked for as the version of Nginx knows it', () => {
+    const parameter = ['listen 8443 ssl http2 so_keepalive=on;']
+    for (const version of [undefined, '1.22.1', '1.25.0']) {
+      assert.deepEqual(listens(version), parameter, version)
+    }
+    const directive = ['listen 8443 ssl so_keepalive=on;', 'http2 on;']
+    for (const version of ['1.25.1', '1.26.0', '2.0.0']) {
+      assert.deepEqual(listens(version), directive, version)
+    }
+  })
+})
 
 describe('the shipped front', () => {
   it('is what is rendered for default settings', async () => {

@@ -236,6 +236,7 @@ export function optionsFor(dir: string, upstream: string, port: number): FrontOp
     zmq: [],
     volumes: join(dir, 'volumes'),
     secret: SECRET,
+    nginxVersion: undefined,
     user: undefined,
     publicUrl: '',
     maxFileBytes: Number.POSITIVE_INFINITY,

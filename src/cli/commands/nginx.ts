@@ -4,6 +4,7 @@ import {
   parseFrontRequest,
   readProxySecret,
 } from '../../gateway/front/front-request.ts'
+import { nginxVersion } from '../../gateway/front/running-nginx.ts'
 import type { Settings } from '../../gateway/settings/settings.ts'
 import type { Command } from '../command.ts'
 import { commandSettings, settingsHelp } from '../command-settings.ts'
@@ -12,7 +13,8 @@ import { UsageError } from '../usage-error.ts'
 export const nginx: Command = {
   help: () => `Usage: broker nginx --dir DIR [OPTION...] [SETTING...]
 
-Writes a configuration of Nginx for a broker with these settings into DIR.
+Writes a configuration of Nginx for a broker with these settings into DIR, for the version of Nginx that is
+installed here.
 Start it with: nginx -p DIR -c nginx.conf
 
 Options:
@@ -29,7 +31,10 @@ Options:
 ${settingsHelp(FRONT_FLAGS)}`,
   async run(argv, { env, messages }) {
     const { settings, own } = await commandSettings(argv, env, FRONT_FLAGS)
-    const request = parseFrontRequest(own, settings, process.cwd(), await secretOf(settings))
+    const request = parseFrontRequest(own, settings, process.cwd(), {
+      secret: await secretOf(settings),
+      nginxVersion: await nginxVersion(),
+    })
     if (!request.ok) throw new UsageError(request.error.faults.join('\n'))
     const { dir, options } = request.value
     await writeFront(dir, options)

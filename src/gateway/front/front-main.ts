@@ -103,7 +103,7 @@ limit_req_status 429;
 `
 }
 
-function renderServer({ upstream, http, https }: FrontOptions): string {
+function renderServer({ upstream, http, https, nginxVersion }: FrontOptions): string {
   const plain = http === undefined ? '' : `    listen ${http} so_keepalive=on;\n`
   return `upstream broker {
     server ${upstream};
@@ -111,7 +111,7 @@ function renderServer({ upstream, http, https }: FrontOptions): string {
 }
 
 server {
-${plain}${https === undefined ? '' : renderTls(https)}    server_name broker;
+${plain}${https === undefined ? '' : renderTls(https, nginxVersion)}    server_name broker;
     set $broker_first_path $broker_path;
     # A location with a header of its own inherits none and says it again.
     add_header Strict-Transport-Security $broker_transport_security always;
@@ -122,7 +122,17 @@ ${plain}${https === undefined ? '' : renderTls(https)}    server_name broker;
 `
 }
 
-function renderTls({ listen, certificate, key, clientCa }: FrontTls): string {
+/** The parameter of `listen` is warned of from 1.25.1 on, the directive unknown before. */
+function hasHttp2Directive(nginxVersion: string | undefined): boolean {
+  const [major = 0, minor = 0, patch = 0] = nginxVersion?.split('.').map(Number) ?? []
+  return major * 1e6 + minor * 1e3 + patch >= 1_025_001
+}
+
+function renderTls(
+  { listen, certificate, key, clientCa }: FrontTls,
+  nginxVersion: string | undefined,
+): string {
+  const isDirective = hasHttp2Directive(nginxVersion)
   const clients =
     clientCa === undefined
       ? ''
@@ -131,8 +141,8 @@ function renderTls({ listen, certificate, key, clientCa }: FrontTls): string {
     ssl_verify_client optional;
     ssl_verify_depth 3;
 `
-  return `    listen ${listen} ssl http2 so_keepalive=on;
-    ssl_certificate "${certificate}";
+  return `    listen ${listen} ssl ${isDirective ? '' : 'http2 '}so_keepalive=on;
+${isDirective ? '    http2 on;\n' : ''}    ssl_certificate "${certificate}";
     ssl_certificate_key "${key}";
     ssl_protocols TLSv1.2 TLSv1.3;
     ssl_session_cache shared:broker_tls:10m;

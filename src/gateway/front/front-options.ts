@@ -40,6 +40,8 @@ export interface FrontOptions {
   readonly volumes: string
   /** What Nginx shows the broker in `X-Broker-Proxy`; empty for nothing. */
   readonly secret: string
+  /** The version of the Nginx that it is for, e.g. `1.22.1`; undefined for any. */
+  readonly nginxVersion: string | undefined
   /** The account of the workers when Nginx is started as root; undefined for its own default. */
   readonly user: string | undefined
   /** What `type` of a problem begins with; empty for a relative reference. */

@@ -38,6 +38,14 @@ export interface FrontRequest {
   readonly options: FrontOptions
 }
 
+/** What the machine says, beside flags and settings. */
+export interface FrontSurroundings {
+  /** What Nginx is to show; empty for nothing. */
+  readonly secret?: string
+  /** That of the installed Nginx, if there is one. */
+  readonly nginxVersion?: string | undefined
+}
+
 const DEFAULT_HTTP = '8088'
 
 /** By convention the front has each ZeroMQ port of the broker 1,000 higher. */
@@ -46,13 +54,12 @@ const ZMQ_PORT_OFFSET = 1000
 /**
  * @param own - the flags of `broker nginx` as `parseArguments` has them
  * @param settings - those of the broker that Nginx stands before
- * @param secret - what Nginx is to show; empty for nothing
  */
 export function parseFrontRequest(
   own: ReadonlyMap<string, string | true>,
   settings: Settings,
   cwd: string,
-  secret = '',
+  { secret = '', nginxVersion }: FrontSurroundings = {},
 ): Result<FrontRequest, UsageError> {
   const faults: string[] = []
   const flag = (name: FrontFlag) => own.get(name)?.toString()
@@ -75,6 +82,7 @@ export function parseFrontRequest(
     ],
     volumes: checkText('--data', volumesDirectory(settings.data, dir), faults),
     secret: checkText('the secret for Nginx', secret, faults),
+    nginxVersion,
     user: readUser(flag('--user'), faults),
     publicUrl: checkText('--public-url', settings.publicUrl ?? '', faults),
     maxFileBytes: settings.maxFileBytes,
