@@ -104,3 +104,22 @@ test('the image runs as another user than root, is looked after, and copies what
   )
   assert.ok(parseSettings({ env, cwd: '/' }).ok)
 })
+
+test('the compose file builds that image, keeps what it writes, and is for this machine alone', async () => {
+  const text = await readFile(join(DOCKER, 'compose.yaml'), 'utf8')
+  const listed = (name: string) => {
+    const [, lines = ''] = new RegExp(`^    ${name}:\\n((?:      - .+\\n)+)`, 'm').exec(text) ?? []
+    return [...lines.matchAll(/- '?([^'\n]+)/g)].map(([, item = '']) => item)
+  }
+  const one = (name: string) => new RegExp(`^ +${name}: (.+)$`, 'm').exec(text)?.[1] ?? ''
+  assert.equal(join(DOCKER, one('context')), ROOT.replace(/\/$/, ''))
+  assert.ok(existsSync(join(ROOT, one('dockerfile'))))
+  const all = instructionsOf(await readFile(join(DOCKER, 'Dockerfile'), 'utf8'))
+  const kept: string[] = JSON.parse(all.find((each) => each.keyword === 'VOLUME')?.rest ?? '[]')
+  const mounts = listed('volumes').map((mount) => mount.split(':'))
+  assert.deepEqual(mounts.map(([, target]) => target).sort(), kept.toSorted())
+  for (const [name = ''] of mounts) assert.match(text, new RegExp(`^  ${name}: \\{\\}$`, 'm'))
+  for (const port of listed('ports')) assert.match(port, /^127\.0\.0\.1:/)
+  assert.equal(one('read_only'), 'true')
+  assert.match(text, /no-new-privileges:true/)
+})

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { ok, problem, type Verdict, warning } from './finding.ts'
 
+const ANSWER_MS = 3_000
 const ENOUGH_OPEN_FILES = 65_536
 const ENOUGH_WATCHES = 65_536
 
@@ -20,12 +21,11 @@ export async function checkClock(): Promise<Verdict> {
   if (now.getTime() < CLOCK_FLOOR_MS) {
     return problem(`the clock says ${now.toISOString()}`, 'set it: credentials do not expire')
   }
-  const synchronised = await promisify(execFile)('timedatectl', [
-    'show',
-    '--property=NTPSynchronized',
-    '--value',
-  ]).catch(() => undefined)
-  return synchronised?.stdout.trim() === 'no'
+  const question = ['show', '--property=NTPSynchronized', '--value']
+  const answer = await promisify(execFile)('timedatectl', question, { timeout: ANSWER_MS }).catch(
+    () => undefined,
+  )
+  return answer?.stdout.trim() === 'no'
     ? warning('the clock is not synchronised', 'timedatectl set-ntp true')
     : ok(now.toISOString())
 }

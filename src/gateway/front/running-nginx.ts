@@ -45,11 +45,15 @@ async function startOf(pid: string): Promise<readonly NginxStart[]> {
 /** The effective configuration, as Nginx itself prints it. @throws {Error} with what Nginx says against it */
 export async function dumpNginx({ prefix, file }: NginxStart): Promise<NginxConfiguration> {
   const args = [...(prefix ? ['-p', prefix] : []), ...(file ? ['-c', file] : []), '-T']
-  const { stdout, stderr } = await runNginx(args)
+  const { stdout } = await runNginx(args)
   const [, main = ''] = /^# configuration file (.+):$/m.exec(stdout) ?? []
   const directory = dirname(main)
-  const [, builtIn] = /--prefix=(\S+)/.exec(prefix ? stderr : (await runNginx(['-V'])).stderr) ?? []
-  return { directives: parseDump(stdout), prefix: prefix ?? builtIn ?? directory, directory }
+  return { directives: parseDump(stdout), prefix: prefix ?? (await builtInPrefix()), directory }
+}
+
+async function builtInPrefix(): Promise<string> {
+  const { stderr } = await runNginx(['-V'])
+  return /--prefix=(\S+)/.exec(stderr)?.[1] ?? '/usr/local/nginx'
 }
 
 /** @returns e.g. `1.22.1`, or undefined when there is no Nginx here */
