@@ -72,7 +72,6 @@ const stage = mkdtempSync(join(tmpdir(), 'data-broker-deb-'))
 try {
   stageProgram(join(stage, 'usr/lib/data-broker'))
   stageSystem()
-  normalise(stage)
   stageControl()
   normalise(stage)
   const file = join(resolve(values.out), `data-broker_${version}_${architecture}.deb`)

@@ -18,12 +18,10 @@ export async function checkNginx(about: {
   const starts =
     nginx === undefined ? await runningNginx() : [{ prefix: nginx, file: 'nginx.conf' }]
   const verdicts: Verdict[] = []
-  let isThere = false
   for (const start of starts) {
     try {
       const configuration = await dumpNginx(start)
       if (brokerLocations(configuration.directives, settings.listen).length === 0) continue
-      isThere = true
       verdicts.push(...(await checkFront(configuration, settings, start.prefix)))
     } catch (error) {
       const place = start.prefix ?? 'the configuration of the system'
@@ -33,7 +31,7 @@ export async function checkNginx(about: {
       verdicts.push(judge(`${place}: ${(error as Error).message}`, fix))
     }
   }
-  return isThere || verdicts.length > 0 ? verdicts : [absent(settings, nginx)]
+  return verdicts.length > 0 ? verdicts : [absent(settings, nginx)]
 }
 
 function absent({ listen, proxy }: Settings, nginx: string | undefined): Verdict {
