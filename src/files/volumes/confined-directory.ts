@@ -1,4 +1,4 @@
-import { constants, existsSync, readlinkSync } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, readlink } from 'node:fs/promises'
 import { errorCode } from '../store/storage-fault.ts'
 
@@ -73,11 +73,6 @@ export class ConfinedDirectory implements AsyncDisposable {
   /** Where it is now, which is elsewhere after a move; undefined when that cannot be told. */
   async location(): Promise<string | undefined> {
     return HAS_DESCRIPTORS ? await readlink(this.#path) : undefined
-  }
-
-  /** The same without waiting: only where the file system answers at once. */
-  locationNow(): string | undefined {
-    return HAS_DESCRIPTORS ? readlinkSync(this.#path) : undefined
   }
 
   /** Makes the names in this directory durable. */

@@ -30,12 +30,6 @@ export class DirectoryCache {
     return undefined
   }
 
-  /** The same without waiting, for use in this very turn; undefined when it would have to be walked to. */
-  peek(key: string): ConfinedDirectory | undefined {
-    const recent = this.#entries.get(key)
-    return recent?.directory.locationNow() === recent?.location ? recent?.directory : undefined
-  }
-
   /** The caller still owns what it gives. */
   async put(key: string, directory: ConfinedDirectory): Promise<void> {
     const location = await directory.location()
