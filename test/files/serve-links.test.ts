@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, link, readdir, readFile, rename, stat } from 'node:fs/promises'
+import { chmod, link, readdir, readFile, rename, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
@@ -72,6 +72,19 @@ test('one link serves all who ask, and neither it nor its removal is a change', 
   assert.deepEqual(await served.links(), [])
   assert.equal((await store.find(pathOf('x')))?.etag, known?.etag)
   assert.equal((await served.subject.told()).length, 1)
+})
+
+test('a symbolic link on the way to a file leads to no other one', async () => {
+  await using served = await open()
+  const { store, files } = served.subject
+  await put(store, 'd/x', 'one')
+  await put(store, 'e/x', 'two')
+  assert.equal((await served.app.inject('/files/d/x')).statusCode, 200)
+  await rename(join(files, 'd'), join(files, 'gone'))
+  await symlink('e', join(files, 'd'))
+  const answer = await served.app.inject('/files/d/x')
+  assert.equal(answer.statusCode, 404)
+  assert.equal(answer.headers['x-accel-redirect'], undefined)
 })
 
 test('a link that is in use stays until it is idle', async () => {
