@@ -1,6 +1,6 @@
 import type { Branded } from './branded.ts'
 import { err, ok, type Result } from './result.ts'
-import { hasBidirectionalControl, hasControlCharacter, nameFault, utf8Length } from './text.ts'
+import { hasBidirectionalControl, hasControlCharacter, isLongerThan, nameFault } from './text.ts'
 
 /** A file's name below `/files/`, e.g. `builds/app/1.2/app.tgz`. Never begins or ends with `/`. */
 export type FilePath = Branded<'FilePath'>
@@ -40,6 +40,6 @@ export function isPathSegment(segment: string): boolean {
     !segment.includes('/') &&
     !hasControlCharacter(segment) &&
     !hasBidirectionalControl(segment) &&
-    utf8Length(segment) <= MAX_SEGMENT_BYTES
+    !isLongerThan(segment, MAX_SEGMENT_BYTES)
   )
 }
