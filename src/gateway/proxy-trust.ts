@@ -23,11 +23,14 @@ export interface ProxyTrustOptions {
 /** Knows which requests come from the front, and takes from all others what only the front may say. */
 export class ProxyTrust {
   readonly #options: ProxyTrustOptions
+  /** Nobody else comes here, so that it need not be kept of each request. */
+  readonly #isFrontAlone: boolean
   readonly #secretHash: Buffer | undefined
   readonly #proxied = new WeakSet<IncomingMessage>()
 
   constructor(options: ProxyTrustOptions) {
     this.#options = options
+    this.#isFrontAlone = options.proxy === 'nginx' && options.isUnixSocket
     const { secret } = options
     this.#secretHash = secret === undefined || secret === '' ? undefined : hash(secret)
   }
@@ -40,10 +43,11 @@ export class ProxyTrust {
   }
 
   isFromProxy(request: IncomingMessage): boolean {
-    return this.#proxied.has(request)
+    return this.#isFrontAlone || this.#proxied.has(request)
   }
 
   #look(request: IncomingMessage): void {
+    if (this.#isFrontAlone) return
     if (this.#options.proxy === 'nginx' && this.#isFront(request)) {
       this.#proxied.add(request)
       return
@@ -54,7 +58,6 @@ export class ProxyTrust {
   }
 
   #isFront(request: IncomingMessage): boolean {
-    if (this.#options.isUnixSocket) return true
     const shown = request.headers['x-broker-proxy']
     if (this.#secretHash === undefined || typeof shown !== 'string') return false
     return timingSafeEqual(hash(shown), this.#secretHash)
