@@ -14,26 +14,37 @@ import { restoreFile } from './http/restore-file.ts'
 
 export interface FilesPluginDeps extends HistoryDeps, UploadDeps, SyncDeps {}
 
+const URLS = ['/files', '/files/*']
+
+const FORM_LIMITS = {
+  fileSize: Number.POSITIVE_INFINITY,
+  files: 1000,
+  fields: 1000,
+  fieldSize: 64 * 1024,
+}
+
 const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS']
 
 /** `/files` in all its methods. Paths are read from the raw target: a router decodes too early. */
 export async function filesPlugin(app: FastifyInstance, deps: FilesPluginDeps): Promise<void> {
   // A file is stored as it comes, whatever type it is said to have; only forms are read.
   app.removeAllContentTypeParsers()
-  await app.register(multipart, {
-    limits: { fileSize: Number.POSITIVE_INFINITY, files: 1000, fields: 1000, fieldSize: 64 * 1024 },
-  })
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   // When it is sent: a request that identity refuses does not come to a hook of ours before.
-  app.addHook('onSend', async (_request, reply, payload) => {
+  app.addHook('onSend', (_request, reply, payload, done) => {
     // An uploaded page must not act in the name of whoever opens it.
     reply.header('x-content-type-options', 'nosniff')
     if (!reply.hasHeader('content-security-policy')) {
       reply.header('content-security-policy', 'sandbox')
     }
-    return payload
+    done(null, payload)
   })
-  for (const url of ['/files', '/files/*']) registerRoutes(app, url, deps)
+  for (const url of URLS) registerRoutes(app, url, deps)
+  // Apart from the others: what reads forms waits in each request, which is felt in a small download.
+  await app.register(async (scope) => {
+    await scope.register(multipart, { limits: FORM_LIMITS })
+    for (const url of URLS) registerUploads(scope, url, deps)
+  })
 }
 
 function registerRoutes(app: FastifyInstance, url: string, deps: FilesPluginDeps): void {
@@ -55,6 +66,18 @@ function registerRoutes(app: FastifyInstance, url: string, deps: FilesPluginDeps
         : getVersion(deps, path, version, request, reply)
     },
   })
+  app.delete(url, (request, reply) => {
+    const target = parseFileTarget(targetOf(request))
+    const { path, isDirectory } = target
+    refuseOnWrite(request, 'restore')
+    return path === '' || isDirectory
+      ? deleteDirectory(deps, target, request, reply)
+      : deleteOne(deps, path, request, reply)
+  })
+  app.options(url, (_request, reply) => reply.header('allow', METHODS.join(', ')).code(204).send())
+}
+
+function registerUploads(app: FastifyInstance, url: string, deps: FilesPluginDeps): void {
   app.put(url, (request, reply) => {
     const path = parseFileName(targetOf(request))
     refuseOnWrite(request, 'restore')
@@ -75,15 +98,6 @@ function registerRoutes(app: FastifyInstance, url: string, deps: FilesPluginDeps
       ? putFile(deps, path, request, reply)
       : restoreFile(deps, path, version, request, reply)
   })
-  app.delete(url, (request, reply) => {
-    const target = parseFileTarget(targetOf(request))
-    const { path, isDirectory } = target
-    refuseOnWrite(request, 'restore')
-    return path === '' || isDirectory
-      ? deleteDirectory(deps, target, request, reply)
-      : deleteOne(deps, path, request, reply)
-  })
-  app.options(url, (_request, reply) => reply.header('allow', METHODS.join(', ')).code(204).send())
 }
 
 function targetOf({ raw }: FastifyRequest): string {
