@@ -87,6 +87,16 @@ test('a symbolic link on the way to a file leads to no other one', async () => {
   assert.equal(answer.headers['x-accel-redirect'], undefined)
 })
 
+test('a file that is told, but beyond a symbolic link by now, is not served', async () => {
+  await using served = await open()
+  const { store, files } = served.subject
+  await put(store, 'd/x', 'one')
+  await rename(join(files, 'd'), join(files, 'e'))
+  await symlink('e', join(files, 'd'))
+  assert.equal((await served.app.inject('/files/d/x')).statusCode, 404)
+  assert.deepEqual(await served.links(), [])
+})
+
 test('a link that is in use stays until it is idle', async () => {
   await using served = await open()
   await put(served.subject.store, 'x', 'one')

@@ -9,6 +9,7 @@ import type { IndexEntry } from '../index/index-entry.ts'
 import type { PathLocks } from '../path-locks.ts'
 import type { InFlightPaths } from '../uploads/in-flight-paths.ts'
 import type { Volume } from '../volumes/volume.ts'
+import { isMissing } from './storage-fault.ts'
 import { unlinkIfThere } from './unlink-if-there.ts'
 import { statOf } from './visible-file.ts'
 
@@ -144,7 +145,11 @@ export class ServeLinks implements AsyncDisposable {
     path: FilePath,
     work: (visible: string, stats: BigIntStats) => Promise<boolean>,
   ): Promise<boolean> {
-    await using place = await volume.findPlace(path, 'read')
+    await using place = await volume.findPlace(path, 'read').catch((error: unknown) => {
+      // Of a directory on the way that is a symbolic link by now.
+      if (isMissing(error)) return undefined
+      throw error
+    })
     if (place === undefined) return false
     const [before, entry] = [await statOf(place), await this.#deps.index.get(path)]
     if (before === undefined || entry === undefined) return false
