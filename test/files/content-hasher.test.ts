@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { ContentHasher, digestsOf } from '../../src/files/uploads/content-hasher.ts'
 
@@ -48,4 +51,29 @@ test('a session that is over, or whose hasher is closed, says so', async () => {
   await hasher.close()
   await outcome
   assert.throws(() => hasher.begin(['sha-256']), /closed/)
+})
+
+test('blocks are written where they belong, and none after one that could not be', async () => {
+  await using hasher = new ContentHasher(1)
+  const directory = await mkdtemp(join(tmpdir(), 'content-hasher-'))
+  await using cleanup = new AsyncDisposableStack()
+  cleanup.defer(() => rm(directory, { recursive: true }))
+  const file = cleanup.use(await open(join(directory, 'x'), 'w+'))
+  const full = cleanup.use(await open('/dev/full', 'w'))
+  const block = (text: string) => Uint8Array.from(Buffer.from(text)).buffer
+  const session = hasher.begin(['sha-256'])
+  await session.update(block('one--'), 3, { fd: file.fd, position: 2 })
+  await session.update(block('two'), 3, { fd: file.fd, position: 5 })
+  assert.equal(await readFile(join(directory, 'x'), 'utf8'), '\0\0onetwo')
+  assert.deepEqual(await session.digests(), digestsOf(Buffer.from('onetwo'), ['sha-256']))
+  const failing = hasher.begin(['sha-256'])
+  const outcomes = await Promise.allSettled([
+    failing.update(block('three'), 5, { fd: full.fd, position: 0 }),
+    failing.update(block('four'), 4, { fd: file.fd, position: 8 }),
+  ])
+  assert.deepEqual(
+    outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code),
+    ['ENOSPC', undefined],
+  )
+  assert.equal((await file.stat()).size, 8)
 })

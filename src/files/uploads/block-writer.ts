@@ -14,21 +14,22 @@ const SYNC_BYTES = 32 * 1024 * 1024
 export interface BlockWriterOptions {
   /** Where in the file the first byte goes. */
   readonly first: number
-  /** Each is told every byte, in order. */
-  readonly sessions: readonly HashSession[]
+  /** Its thread writes. */
+  readonly session: HashSession
+  /** Told every byte too, in order. */
+  readonly others?: readonly HashSession[]
   /** Asked for room before more is written. @throws {BrokerError} `STORAGE_FULL` */
   readonly take: (bytes: number) => Promise<void>
 }
 
 /**
- * Fills blocks; each is written, then hashed while the next one is written. What arrives is copied once, so
- * that blocks may be handed to a thread: nobody says whose memory a chunk of a stream is.
+ * Fills blocks; each is handed to a thread that writes and hashes it, while the next ones are filled. What
+ * arrives is copied once, so that it may be handed over: nobody says whose memory a chunk of a stream is.
  */
 export class BlockWriter {
   readonly #file: FileHandle
   readonly #options: BlockWriterOptions
   readonly #inFlight: Promise<ArrayBuffer>[] = []
-  #last: Promise<void> = Promise.resolve()
   #syncing: Promise<void> | undefined
   /** Up to here a sync was begun. */
   #synced: number
@@ -36,7 +37,7 @@ export class BlockWriter {
   #filled = 0
   #position: number
   #written: number
-  #hashed: number
+  #hasFailed = false
 
   constructor(file: FileHandle, options: BlockWriterOptions) {
     this.#file = file
@@ -44,12 +45,11 @@ export class BlockWriter {
     this.#position = options.first
     this.#written = options.first
     this.#synced = options.first
-    this.#hashed = options.first
   }
 
-  /** Up to here every session was told what the file holds. */
-  get hashed(): number {
-    return this.#hashed
+  /** True when a session may not have been told all that the file holds. */
+  get hasFailed(): boolean {
+    return this.#hasFailed
   }
 
   /** Up to here the file holds what was written, whatever failed. */
@@ -103,16 +103,21 @@ export class BlockWriter {
     const length = this.#filled
     const position = this.#position
     this.#position += length
-    const written = this.#last.then(async () => {
-      await writeAll(this.#file, block.subarray(0, length), position)
-      this.#written = position + length
-      this.#sync()
+    const done = this.#write(block.buffer, length, position)
+    // Told later, to whoever needs the block; until then a failure is nobody's.
+    done.catch(() => {
+      this.#hasFailed = true
     })
-    this.#last = written
-    const hashed = written.then(() => this.#hash(block.buffer, length))
-    // Looked at later, by whoever needs the block; until then a failure is nobody's.
-    hashed.catch(() => undefined)
-    this.#inFlight.push(hashed)
+    this.#inFlight.push(done)
+  }
+
+  async #write(block: ArrayBuffer, length: number, position: number): Promise<ArrayBuffer> {
+    const { session, others = [] } = this.#options
+    let memory = await session.update(block, length, { fd: this.#file.fd, position })
+    this.#written = position + length
+    this.#sync()
+    for (const other of others) memory = await other.update(memory, length)
+    return memory
   }
 
   #sync(): void {
@@ -123,13 +128,6 @@ export class BlockWriter {
     })
     this.#syncing.catch(() => undefined)
   }
-
-  async #hash(block: ArrayBuffer, length: number): Promise<ArrayBuffer> {
-    let memory = block
-    for (const session of this.#options.sessions) memory = await session.update(memory, length)
-    this.#hashed += length
-    return memory
-  }
 }
 
 /**
@@ -139,16 +137,4 @@ export class BlockWriter {
 function release({ buffer, byteOffset, byteLength }: Uint8Array): void {
   const isAlone = byteOffset === 0 && buffer.byteLength === byteLength
   if (isAlone && buffer instanceof ArrayBuffer) buffer.transfer(0)
-}
-
-export async function writeAll(
-  file: FileHandle,
-  bytes: Uint8Array,
-  position: number,
-): Promise<void> {
-  let done = 0
-  while (done < bytes.byteLength) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.byteLength - done, position + done)
-    done += bytesWritten
-  }
 }

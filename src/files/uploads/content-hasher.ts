@@ -10,16 +10,38 @@ export type HashAlgorithm = DigestAlgorithm | 'sha-1'
 /** Lower-case hex, by algorithm. */
 export type Digests = Readonly<Partial<Record<HashAlgorithm, string>>>
 
+/** Where a block is written. */
+export interface FilePlace {
+  /** Stays open until the block is answered for. */
+  readonly fd: number
+  readonly position: number
+}
+
 /** Work sent to a thread; see `hash-thread.ts`. */
 export type HashRequest =
   | { readonly session: number; readonly begin: readonly HashAlgorithm[] }
-  | { readonly session: number; readonly block: ArrayBuffer; readonly length: number }
+  | HashedBlock
   | { readonly session: number; readonly end: true }
   | { readonly session: number; readonly discard: true }
+
+export interface HashedBlock {
+  readonly session: number
+  readonly block: ArrayBuffer
+  readonly length: number
+  /** Undefined when it is only hashed. */
+  readonly to: FilePlace | undefined
+}
 
 export type HashReply =
   | { readonly session: number; readonly block: ArrayBuffer }
   | { readonly session: number; readonly digests: Digests }
+  | { readonly session: number; readonly fault: HashFault }
+
+/** An error as it crosses threads, which would lose its code. */
+export interface HashFault {
+  readonly message: string
+  readonly code: string | undefined
+}
 
 interface Waiting {
   resolve(reply: HashReply): void
@@ -35,7 +57,8 @@ interface Thread {
 const MAX_THREADS = 4
 
 /**
- * Digests on threads of their own: SHA-256 of a large file would keep the main thread busy for seconds.
+ * Digests on threads of their own: SHA-256 of a large file would keep the main thread busy for seconds. The
+ * same threads write what they hash, one block after the other without a word from the main thread.
  * Threads start when they are first needed. A content of up to 64 KiB is faster hashed in place, by
  * `digestsOf`, than sent to a thread.
  */
@@ -81,7 +104,9 @@ export class ContentHasher implements AsyncDisposable {
     worker.on('message', (reply: HashReply) => {
       const waiting = thread.sessions.get(reply.session)
       if ('digests' in reply) thread.sessions.delete(reply.session)
-      waiting?.shift()?.resolve(reply)
+      const next = waiting?.shift()
+      if ('fault' in reply) next?.reject(Object.assign(new Error(), reply.fault))
+      else next?.resolve(reply)
     })
     worker.on('error', (cause) => this.#end(thread, new Error('a hash thread failed', { cause })))
     worker.on('exit', () => this.#end(thread, new Error('a hash thread ended')))
@@ -109,11 +134,15 @@ export class HashSession {
   }
 
   /**
+   * Blocks are hashed in the order of the calls. After one that cannot be written none is written any more.
+   *
    * @param block - handed over: it must not be touched any more
+   * @param to - where it is written before it is hashed
    * @returns memory of the same size that may be filled again
+   * @throws what `write` throws
    */
-  async update(block: ArrayBuffer, length: number): Promise<ArrayBuffer> {
-    const reply = await this.#ask({ session: this.#id, block, length }, [block])
+  async update(block: ArrayBuffer, length: number, to?: FilePlace): Promise<ArrayBuffer> {
+    const reply = await this.#ask({ session: this.#id, block, length, to }, [block])
     if (!('block' in reply)) throw new Error('the hash thread answered out of order')
     return reply.block
   }

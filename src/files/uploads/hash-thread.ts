@@ -1,7 +1,15 @@
-/** The thread of `content-hasher.ts`: digests of contents that arrive block by block. */
+/** The thread of `content-hasher.ts`: digests of contents that arrive block by block, and are written here. */
 import { createHash, type Hash } from 'node:crypto'
+import { writeSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
-import type { HashAlgorithm, HashReply, HashRequest } from './content-hasher.ts'
+import { errorCode } from '../store/storage-fault.ts'
+import type {
+  FilePlace,
+  HashAlgorithm,
+  HashedBlock,
+  HashReply,
+  HashRequest,
+} from './content-hasher.ts'
 
 if (parentPort === null) throw new Error('hash-thread.ts is started by content-hasher.ts')
 const port = parentPort
@@ -11,20 +19,41 @@ function begin(algorithms: readonly HashAlgorithm[]): Map<HashAlgorithm, Hash> {
   return new Map(algorithms.map((name) => [name, createHash(name.replace('-', ''))]))
 }
 
+function update({ session, block, length, to }: HashedBlock): void {
+  const hashes = sessions.get(session)
+  if (hashes === undefined) throw new Error('a block before it could not be written')
+  const bytes = new Uint8Array(block, 0, length)
+  if (to !== undefined) writeAll(bytes, to)
+  for (const hash of hashes.values()) hash.update(bytes)
+}
+
+function writeAll(bytes: Uint8Array, { fd, position }: FilePlace): void {
+  let done = 0
+  while (done < bytes.byteLength) {
+    done += writeSync(fd, bytes, done, bytes.byteLength - done, position + done)
+  }
+}
+
 port.on('message', (request: HashRequest) => {
   const { session } = request
   if ('begin' in request) {
     sessions.set(session, begin(request.begin))
     return
   }
-  const hashes = sessions.get(session) ?? new Map<HashAlgorithm, Hash>()
   if ('block' in request) {
-    const bytes = new Uint8Array(request.block, 0, request.length)
-    for (const hash of hashes.values()) hash.update(bytes)
+    try {
+      update(request)
+    } catch (error) {
+      sessions.delete(session)
+      const fault = { message: String(error), code: errorCode(error) }
+      port.postMessage({ session, fault } satisfies HashReply)
+      return
+    }
     // The memory goes back to be filled again, so that an upload needs a few blocks however long it is.
     port.postMessage({ session, block: request.block } satisfies HashReply, [request.block])
     return
   }
+  const hashes = sessions.get(session) ?? new Map<HashAlgorithm, Hash>()
   sessions.delete(session)
   if ('end' in request) {
     const digests = Object.fromEntries(

@@ -189,7 +189,9 @@ export class PartialFile {
       this.#running ??= hasher.begin(algorithmsFor(digests))
     }
     const sessions = [this.#running, part].filter((session) => session !== undefined)
-    const blocks = new BlockWriter(file.handle, { first: this.#size, sessions, take })
+    // After a restart nothing may be left to be hashed while it comes: it is only written.
+    const [session = hasher.begin([]), ...others] = sessions
+    const blocks = new BlockWriter(file.handle, { first: this.#size, session, others, take })
     try {
       let failure: unknown
       try {
@@ -205,8 +207,8 @@ export class PartialFile {
       if (failure !== undefined) throw failure
     } finally {
       await blocks.settle()
-      // What was written after a failure of the disk or of the thread was perhaps not hashed.
-      if (blocks.hashed !== blocks.written) this.#forget()
+      if (sessions.length === 0) session.discard()
+      if (blocks.hasFailed) this.#forget()
       this.#size = blocks.written
     }
   }

@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { DigestAlgorithm } from '../http/digest-fields.ts'
-import { BlockWriter, writeAll } from './block-writer.ts'
+import { BlockWriter } from './block-writer.ts'
 import { type ContentHasher, type Digests, digestsOf, type HashSession } from './content-hasher.ts'
 
 /** Up to this many bytes a content is hashed in place: the hop to a thread costs more. */
@@ -46,7 +46,7 @@ export async function receiveContent(
       }
       if (blocks === undefined) {
         session = options.hasher.begin(options.algorithms)
-        blocks = new BlockWriter(file, { first: 0, sessions: [session], take: options.take })
+        blocks = new BlockWriter(file, { first: 0, session, take: options.take })
         for (const earlier of small.splice(0)) await blocks.write(earlier)
       }
       await blocks.write(chunk)
@@ -70,6 +70,14 @@ async function writeSmall(
   await take(size)
   await writeAll(file, bytes, 0)
   return digestsOf(bytes, algorithms)
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  let done = 0
+  while (done < bytes.byteLength) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.byteLength - done, position + done)
+    done += bytesWritten
+  }
 }
 
 /** Tells a body that broke off from a disk that failed. */
