@@ -1,12 +1,9 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { HashSession } from './content-hasher.ts'
 
-/**
- * A block is written and hashed at a time; eight of them, 4 MiB, are what a large upload holds in memory at
- * most. Smaller and fewer ones let the socket stop more often.
- */
-const BLOCK_BYTES = 512 * 1024
-const MAX_BLOCKS = 8
+/** Handed over at a time; six of them, 1.5 MiB, are what a large upload holds in memory at most. */
+const BLOCK_BYTES = 256 * 1024
+const MAX_BLOCKS = 6
 
 /** So much is left for the kernel to write when it likes: the disk works while the rest arrives. */
 const SYNC_BYTES = 32 * 1024 * 1024
