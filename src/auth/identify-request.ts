@@ -17,6 +17,8 @@ export interface IdentityDeps {
    * request.
    */
   readonly certificateOf?: (request: FastifyRequest) => string | undefined
+  /** Told of a request whose credential was refused. */
+  readonly refused?: (error: BrokerError, request: FastifyRequest) => void
 }
 
 /**

@@ -3,6 +3,7 @@ import { BrokerError } from '../protocol/problem.ts'
 import { addressSource } from './credentials/address-source.ts'
 import type { LastUses } from './credentials/last-uses.ts'
 import { type IdentityDeps, identifyRequest } from './identify-request.ts'
+import { requireGrant } from './require-grant.ts'
 import { parseTicketRequest, type WantedTicket } from './tickets/ticket-request.ts'
 import { usersAnswer } from './users-answer.ts'
 import { whoAmI } from './who-am-i.ts'
@@ -51,7 +52,7 @@ function installRoutes(app: FastifyInstance, deps: PluginDeps): void {
     return whoAmI(request.principal, directory.rolesOf(request.principal))
   })
   app.get('/auth/users', async (request, reply) => {
-    mustAdminister(request)
+    requireGrant(request.principal, 'administer')
     reply.header('cache-control', 'no-store')
     return usersAnswer(directory.table.file, lastUses)
   })
@@ -62,13 +63,4 @@ function installRoutes(app: FastifyInstance, deps: PluginDeps): void {
     deps.ticketIssued?.(wanted)
     return { ticket, expires: new Date(expiresMs).toISOString() }
   })
-}
-
-function mustAdminister({ principal }: FastifyRequest): void {
-  if (principal.rights.may('administer')) return
-  const fields = { missing: 'administer' }
-  if (principal.user === null) {
-    throw new BrokerError('UNAUTHENTICATED', 'users are shown to administrators', { fields })
-  }
-  throw new BrokerError('FORBIDDEN', 'no grant to administer', { fields })
 }

@@ -84,6 +84,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'look for what is wrong with the set-up on this machine',
     load: async () => (await import('./commands/doctor.ts')).doctor,
   },
+  backup: {
+    summary: 'write the state of a running broker into a file',
+    load: async () => (await import('./commands/backup.ts')).backup,
+  },
+  restore: {
+    summary: 'put a backup in the place of the data directory',
+    load: async () => (await import('./commands/restore.ts')).restore,
+  },
   config: {
     summary: 'print the settings in force',
     load: async () => (await import('./commands/config.ts')).config,

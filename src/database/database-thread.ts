@@ -1,7 +1,14 @@
 /** The thread of `database.ts`: commits in groups, answers queries between them. */
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { backup, DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
-import type { DatabaseReply, DatabaseRequest, Row, SqlValue, Statement } from './database.ts'
+import type {
+  CopyRequest,
+  DatabaseReply,
+  DatabaseRequest,
+  Row,
+  SqlValue,
+  Statement,
+} from './database.ts'
 
 type CommitRequest = Extract<DatabaseRequest, { commit: unknown }>
 
@@ -10,6 +17,9 @@ const MAX_PREPARED = 500
 
 /** Bounds the time that a reader waits behind one transaction. */
 const MAX_ROWS_PER_TRANSACTION = 4096
+
+/** 4 MiB: some milliseconds. */
+const PAGES_PER_STEP = 1024
 
 if (parentPort === null) throw new Error('database-thread.ts is started by database.ts')
 const port = parentPort
@@ -108,4 +118,28 @@ function serve(requests: readonly DatabaseRequest[]): DatabaseReply[] {
   return replies
 }
 
-port.on('message', (requests: DatabaseRequest[]) => port.postMessage(serve(requests)))
+/** What came while a step of a copy was under way: a write beside its first step would end the copy. */
+let held: DatabaseRequest[][] | undefined
+
+function serveHeld(): void {
+  for (const requests of held?.splice(0) ?? []) port.postMessage(serve(requests))
+}
+
+/** In steps between the groups, so that commits do not wait for all of it; what they change is copied too. */
+async function copyTo({ path, reply }: CopyRequest): Promise<void> {
+  held = []
+  try {
+    await backup(database, path, { rate: PAGES_PER_STEP, progress: serveHeld })
+    reply.postMessage(DONE)
+  } catch (error) {
+    reply.postMessage({ error: (error as Error).message } satisfies DatabaseReply)
+  }
+  serveHeld()
+  held = undefined
+}
+
+port.on('message', (message: DatabaseRequest[] | CopyRequest) => {
+  if ('path' in message) void copyTo(message)
+  else if (held === undefined) port.postMessage(serve(message))
+  else held.push(message)
+})

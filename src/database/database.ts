@@ -1,6 +1,7 @@
+import { once } from 'node:events'
 import { open } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 
 /** What SQLite stores and returns here. Integers beyond 2^53 come back as bigint. */
 export type SqlValue = null | number | bigint | string | Uint8Array
@@ -19,9 +20,23 @@ export type DatabaseRequest =
   | { readonly query: string; readonly values: readonly SqlValue[] }
   | { readonly close: true }
 
+/** A copy of the database to be made while it is in use; answered on a port of its own. */
+export interface CopyRequest {
+  readonly path: string
+  readonly reply: MessagePort
+}
+
 export interface DatabaseReply {
   readonly rows?: readonly Row[]
   readonly error?: string
+}
+
+/** What came together, shared transactions, and was answered together. */
+export interface ServedGroup {
+  readonly requests: number
+  readonly seconds: number
+  /** What SQLite said of one that failed. */
+  readonly failure: string | undefined
 }
 
 interface Waiting {
@@ -44,14 +59,21 @@ export class Database implements AsyncDisposable {
   #sent: readonly Waiting[] = []
   /** What it is given next, as one group. */
   #outbox: Waiting[] = []
+  readonly #observe: (group: ServedGroup) => void
+  #sentAtMs = 0
+  /** Copies are made one after the other; a database is not closed under one. */
+  #copying: Promise<void> = Promise.resolve()
   #closing: Promise<void> | undefined
   #failure: Error | undefined
 
-  private constructor(thread: Worker) {
+  private constructor(thread: Worker, observe: (group: ServedGroup) => void) {
     this.#thread = thread
+    this.#observe = observe
     thread.on('message', (replies: readonly DatabaseReply[]) => {
       const served = this.#sent
       this.#sent = []
+      const seconds = (performance.now() - this.#sentAtMs) / 1000
+      this.#observe({ requests: served.length, seconds, failure: failureIn(replies) })
       this.#post()
       for (const [i, waiting] of served.entries()) settle(waiting, replies[i])
     })
@@ -59,13 +81,16 @@ export class Database implements AsyncDisposable {
   }
 
   /** Opens or creates the database file. `:memory:` is a database that ends with this object. */
-  static async open(path: string): Promise<Database> {
+  static async open(
+    path: string,
+    observe: (group: ServedGroup) => void = () => {},
+  ): Promise<Database> {
     // Made here, since SQLite would let everybody read it; its journals take its mode.
     if (path !== ':memory:') await (await open(path, 'a', 0o600)).close()
     // The built package has `.js` where the source has `.ts`.
     const file = `./database-thread${extname(import.meta.url)}`
     const thread = new Worker(new URL(file, import.meta.url), { workerData: { path } })
-    const database = new Database(thread)
+    const database = new Database(thread, observe)
     try {
       await database.query('PRAGMA user_version')
     } catch (cause) {
@@ -75,6 +100,11 @@ export class Database implements AsyncDisposable {
       throw new Error(`the database ${path} ${detail}`, { cause })
     }
     return database
+  }
+
+  /** Requests that are being served or wait for it. */
+  get waiting(): number {
+    return this.#sent.length + this.#outbox.length
   }
 
   /**
@@ -93,6 +123,16 @@ export class Database implements AsyncDisposable {
     return (await this.#send(() => ({ query: sql, values }))) as Result[]
   }
 
+  /**
+   * Writes a copy of the database, as it is when this resolves, into a file that is not there yet. Commits
+   * go on meanwhile.
+   */
+  copyTo(path: string): Promise<void> {
+    const copy = this.#copying.then(() => this.#copy(path))
+    this.#copying = copy.catch(() => {})
+    return copy
+  }
+
   /** Waits for what was asked for, then closes the file. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -103,7 +143,26 @@ export class Database implements AsyncDisposable {
     return this.close()
   }
 
+  async #copy(path: string): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    // As in `open`.
+    await (await open(path, 'wx', 0o600)).close()
+    const { port1, port2 } = new MessageChannel()
+    try {
+      this.#thread.postMessage({ path, reply: port2 } satisfies CopyRequest, [port2])
+      const { error }: DatabaseReply = await Promise.race([
+        once(port1, 'message').then(([reply]) => reply),
+        // When the thread ends.
+        once(port1, 'close').then(() => ({ error: 'the database thread ended' })),
+      ])
+      if (error !== undefined) throw new Error(`the database could not be copied: ${error}`)
+    } finally {
+      port1.close()
+    }
+  }
+
   async #close(): Promise<void> {
+    await this.#copying
     if (this.#failure === undefined) {
       const closed = this.#send(() => ({ close: true }))
       this.#failure = new Error('the database is closed')
@@ -122,6 +181,7 @@ export class Database implements AsyncDisposable {
     if (this.#sent.length > 0 || this.#outbox.length === 0) return
     this.#sent = this.#outbox
     this.#outbox = []
+    this.#sentAtMs = performance.now()
     this.#thread.postMessage(this.#sent.map(({ request }) => request()))
   }
 
@@ -136,4 +196,8 @@ export class Database implements AsyncDisposable {
 function settle({ resolve, reject }: Waiting, reply: DatabaseReply | undefined): void {
   if (reply !== undefined && reply.error === undefined) resolve(reply.rows ?? [])
   else reject(new Error(reply?.error ?? 'the database gave no answer'))
+}
+
+function failureIn(replies: readonly DatabaseReply[]): string | undefined {
+  return replies.find(({ error }) => error !== undefined)?.error
 }

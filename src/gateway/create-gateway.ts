@@ -1,6 +1,6 @@
-import { chmod, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { clientCertificate } from '../auth/credentials/client-certificate.ts'
 import { installIdentity } from '../auth/plugin.ts'
 import type { Principal } from '../auth/principal.ts'
@@ -16,9 +16,11 @@ import { filesPlugin } from '../files/plugin.ts'
 import { tusPlugin } from '../files/tus/tus-plugin.ts'
 import { SyncBarrier } from '../files/watch/sync-barrier.ts'
 import { formatPosition } from '../protocol/position.ts'
+import type { BrokerError } from '../protocol/problem.ts'
 import { auditDirectory } from './audit/audit-files.ts'
 import { AuditLog } from './audit/audit-log.ts'
 import { AuditTrail } from './audit/audit-trail.ts'
+import { installBackup } from './backup/install-backup.ts'
 import { closerOf } from './close-server.ts'
 import { componentStates } from './component-states.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
@@ -27,12 +29,18 @@ import { installDescription } from './description/install-description.ts'
 import { readProxySecret } from './front/front-request.ts'
 import { createHttpApp } from './http-app.ts'
 import { reloadingUsers } from './joins.ts'
-import { Metrics } from './metrics.ts'
+import { listen } from './listen.ts'
+import { observeDatabase, showDatabase } from './metrics/database-metrics.ts'
+import { observePublishes, showEvents, showWorkers, showZmq } from './metrics/event-metrics.ts'
+import { countChanges, showFiles } from './metrics/file-metrics.ts'
+import { Metrics } from './metrics/metrics.ts'
+import { observeRefusals } from './metrics/refusal-metrics.ts'
 import { openEventLog } from './open-event-log.ts'
 import { openFiles } from './open-files.ts'
 import { installOperations } from './operations.ts'
 import { ProxyTrust } from './proxy-trust.ts'
 import type { Settings } from './settings/settings.ts'
+import { StorageHealth } from './storage-health.ts'
 import { UsersInForce } from './users-in-force.ts'
 import { WorkerPool } from './workers/worker-pool.ts'
 
@@ -44,8 +52,8 @@ export interface GatewayDeps {
 export interface Gateway extends AsyncDisposable {
   /** Where HTTP and WebSocket are served: `http://127.0.0.1:8080`, or `unix:/path`. */
   readonly url: string
-  /** Where the administrator token was written; on the first start only. */
-  readonly newAdminToken: string | undefined
+  /** Where the administrator token is, while there is one. */
+  readonly adminTokenFile: string | undefined
   /** What clients of the CURVE endpoints need; undefined when there are none. */
   readonly curvePublicKey: string | undefined
   /** Puts the users file in force as it is on disk, and the schemas of contents. */
@@ -76,12 +84,18 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     }),
   )
   const audit = new AuditTrail(auditLog)
-  const events = await openEventLog(settings)
-  cleanup.use(events.database)
-  const eventLog = cleanup.use(events.log)
   const { version } = JSON.parse(
     await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
   ) as { readonly version: string }
+  const metrics = new Metrics(version)
+  const storage = new StorageHealth()
+  const timeDatabase = observeDatabase(metrics)
+  const events = await openEventLog(settings, (group) => {
+    timeDatabase(group)
+    storage.observe(group)
+  })
+  cleanup.use(events.database)
+  const eventLog = cleanup.use(events.log)
   const { newAdminToken, changedOffline } = users
   audit.broker('broker.start', { version, epoch: eventLog.epoch, newAdminToken })
   audit.usersFound(changedOffline, 'offline')
@@ -99,7 +113,9 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   const files = cleanup.use(
     await openFiles(settings, {
       database: events.database,
-      tell: reloadingUsers(events.tell, users, (...change) => audit.fileTold(...change)),
+      tell: reloadingUsers(countChanges(metrics, events.tell), users, (...change) =>
+        audit.fileTold(...change),
+      ),
       untoldDeleted: (path, size) => audit.untoldDeleted(path, size),
       validators: [users.validator],
       log,
@@ -109,13 +125,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     log: eventLog,
     maxEventBytes: settings.maxEventBytes,
     rate: new PublishRate(settings.publishRate),
-  })
-
-  const metrics = new Metrics({
-    version,
-    log: eventLog,
-    connectionCount: () => connections.size,
-    versionUsage: () => files.versionUsage(),
+    observer: observePublishes(metrics),
   })
 
   const trust = new ProxyTrust({
@@ -133,7 +143,11 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   cleanup.defer(() => server.close())
   await allowCrossOrigin(app, settings.origins)
   audit.observe(app)
-  const refused = audit.credentialRefused.bind(audit)
+  const refusals = observeRefusals(metrics)
+  const refused = (error: BrokerError, request: FastifyRequest) => {
+    refusals.count(error)
+    audit.credentialRefused(error, request)
+  }
   installIdentity(app, {
     directory: identities,
     tickets: users.tickets,
@@ -158,14 +172,28 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     version,
     publicUrlOf: ({ protocol, host }) => settings.publicUrl ?? `${protocol}://${host}`,
   })
-  installOperations(app, { version, metrics, components: () => componentStates(files) })
+  installOperations(app, {
+    version,
+    metrics,
+    components: () =>
+      componentStates({
+        data: settings.data,
+        volume: settings.files.path,
+        database: events.database,
+        storage,
+        files,
+        workers,
+        front: trust,
+        zmqEndpoints: zmq.subscribeEndpoints.length + zmq.sessionEndpoints.length,
+      }),
+  })
   const { publicUrl } = settings
   const doors = {
     log: eventLog,
     delivery,
     connections,
     publisher,
-    identities: audit.watch(identities),
+    identities: audit.watch(refusals.watch(identities)),
     publicUrl,
   }
   const workers = cleanup.use(
@@ -191,6 +219,19 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     ),
   )
   identities.onChange(() => zmq.judge())
+  showEvents(metrics, { ...doors, workers })
+  showZmq(metrics, zmq)
+  showWorkers(metrics, workers)
+  showFiles(metrics, files, { files: settings.files.path, data: settings.data })
+  showDatabase(metrics, events.database, events.path)
+  installBackup(app, {
+    data: settings.data,
+    users: settings.users,
+    database: events.database,
+    store: files.store,
+    version,
+    taken: audit.backupTaken.bind(audit),
+  })
   const uploads = {
     store: files.store,
     policy: files.policy,
@@ -225,7 +266,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   const close = () => owned.disposeAsync()
   return {
     url,
-    newAdminToken,
+    adminTokenFile: users.adminTokenFile,
     curvePublicKey: curve?.publicKey,
     reload: async () => {
       audit.broker('broker.reload', {})
@@ -253,11 +294,4 @@ async function proxySecret({ proxySecretFile }: Settings): Promise<string | unde
 
 function usesCurve({ zmqSubscribe, zmqSession }: Settings): boolean {
   return [...zmqSubscribe, ...zmqSession].some(({ security }) => security === 'curve')
-}
-
-async function listen(app: FastifyInstance, { listen: address }: Settings): Promise<string> {
-  if (address.kind === 'tcp') return app.listen({ host: address.host, port: address.port })
-  await app.listen({ path: address.path })
-  await chmod(address.path, 0o660)
-  return `unix:${address.path}`
 }

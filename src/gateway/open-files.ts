@@ -48,6 +48,12 @@ export interface OpenFiles extends AsyncDisposable {
   /** Resolves when every change made on disk before this call is told. */
   sync(): Promise<void>
   watchStatus(): WatchStatus
+  /** Of the files in the index. */
+  totalBytes(): number
+  /** True while the content on disk is one that was refused: something older is served. */
+  isRefused(path: FilePath): Promise<boolean>
+  /** Hash threads that ended unasked. */
+  hashFailures(): number
   /** Reads the schemas of the file policy again; with a bad one all remain as they are. */
   reload(): Promise<void>
   /** The space of former contents that are kept. */
@@ -156,6 +162,9 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
     started,
     sync: async () => void (await Promise.all([watch.sync(), usersWatch.sync()])),
     watchStatus: () => watch.status,
+    totalBytes: () => index.usage.totalBytes,
+    isRefused: async (path) => (await index.refusalOf(path)) !== undefined,
+    hashFailures: () => hasher.failures,
     reload: async () => {
       const schemas = await byPolicy.reload()
       if (schemas.ok) return watch.rescan({ rejudges: true })

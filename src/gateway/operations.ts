@@ -1,7 +1,8 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { requireGrant } from '../auth/require-grant.ts'
 import { BrokerError, isProblemCode, PROBLEMS } from '../protocol/problem.ts'
 import { renderHome } from './home-page.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics } from './metrics/metrics.ts'
 
 /** Whether one part of the broker can do its work, in words for an operator when it cannot. */
 export interface ComponentState {
@@ -32,7 +33,7 @@ const PLACES = {
 export function installOperations(app: FastifyInstance, deps: OperationsDeps): void {
   const { version, metrics, components } = deps
   app.addHook('onResponse', (request, reply, done) => {
-    metrics.observe(request.method, reply.statusCode, reply.elapsedTime)
+    metrics.observe(request.method, request.raw.url ?? '', reply.statusCode, reply.elapsedTime)
     done()
   })
   app.get('/', async (request, reply) => {
@@ -54,7 +55,7 @@ export function installOperations(app: FastifyInstance, deps: OperationsDeps): v
       .send({ status: isReady ? 'ok' : 'not ready', components: states })
   })
   app.get('/metrics', async (request, reply) => {
-    mustObserve(request)
+    requireGrant(request.principal, 'observe')
     return reply.type(metrics.contentType).send(await metrics.render())
   })
   app.get('/problems/:code', async (request) => {
@@ -62,11 +63,4 @@ export function installOperations(app: FastifyInstance, deps: OperationsDeps): v
     if (!isProblemCode(code)) throw new BrokerError('NOT_FOUND', 'there is no problem of this code')
     return { code, ...PROBLEMS[code] }
   })
-}
-
-function mustObserve({ principal }: FastifyRequest): void {
-  if (principal.rights.may('observe')) return
-  const fields = { missing: 'observe' }
-  if (principal.user !== null) throw new BrokerError('FORBIDDEN', 'no grant to observe', { fields })
-  throw new BrokerError('UNAUTHENTICATED', 'metrics need a credential', { fields })
 }

@@ -27,6 +27,8 @@ export class ProxyTrust {
   readonly #isFrontAlone: boolean
   readonly #secretHash: Buffer | undefined
   readonly #proxied = new WeakSet<IncomingMessage>()
+  #wasSeen = false
+  #wrongSecrets = 0
 
   constructor(options: ProxyTrustOptions) {
     this.#options = options
@@ -42,6 +44,13 @@ export class ProxyTrust {
     server.prependListener('upgrade', look)
   }
 
+  /** What is known of the front, in words for an operator. */
+  get detail(): string {
+    if (this.#options.proxy === 'off') return 'off'
+    if (this.#wrongSecrets > 0) return `nginx, ${this.#wrongSecrets} requests had a wrong secret`
+    return this.#wasSeen ? 'nginx' : 'nginx, no request came from it yet'
+  }
+
   isFromProxy(request: IncomingMessage): boolean {
     return this.#isFrontAlone || this.#proxied.has(request)
   }
@@ -50,6 +59,7 @@ export class ProxyTrust {
     if (this.#isFrontAlone) return
     if (this.#options.proxy === 'nginx' && this.#isFront(request)) {
       this.#proxied.add(request)
+      this.#wasSeen = true
       return
     }
     const { headers } = request
@@ -60,7 +70,9 @@ export class ProxyTrust {
   #isFront(request: IncomingMessage): boolean {
     const shown = request.headers['x-broker-proxy']
     if (this.#secretHash === undefined || typeof shown !== 'string') return false
-    return timingSafeEqual(hash(shown), this.#secretHash)
+    const isRight = timingSafeEqual(hash(shown), this.#secretHash)
+    if (!isRight) this.#wrongSecrets += 1
+    return isRight
   }
 }
 

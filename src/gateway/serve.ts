@@ -40,14 +40,14 @@ export async function serve(settings: Settings): Promise<number> {
 }
 
 function announce(gateway: Gateway, settings: Settings, log: FastifyBaseLogger): void {
-  const { url, newAdminToken } = gateway
+  const { url, adminTokenFile } = gateway
   log.info({ event: 'broker.start', url, data: settings.data }, 'broker is running')
-  if (newAdminToken !== undefined) {
-    log.info({ event: 'broker.admin', file: newAdminToken }, 'administrator token written')
+  if (adminTokenFile !== undefined) {
+    log.info({ event: 'broker.admin', file: adminTokenFile }, 'there is an administrator token')
   }
   process.stderr.write(`Data Broker on ${url}\n`)
-  if (newAdminToken !== undefined) {
-    process.stderr.write(`The administrator token is in ${newAdminToken}\n`)
+  if (adminTokenFile !== undefined) {
+    process.stderr.write(`The administrator token is in ${adminTokenFile}\n`)
   }
 }
 

@@ -119,6 +119,11 @@ export class UsersInForce implements AsyncDisposable {
     return new UsersInForce(options, { ...users, adminToken, key, lastUses, isNew })
   }
 
+  /** Where the administrator token is, while it counts. */
+  get adminTokenFile(): string | undefined {
+    return this.#adminToken.hash() === undefined ? undefined : adminTokenPath(this.#options.data)
+  }
+
   /** What judges an upload of the users file and an edit of it on disk. */
   get validator(): ContentValidator {
     return {

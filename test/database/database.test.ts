@@ -83,3 +83,31 @@ test('a second broker over the same file is refused', async () => {
   await assert.rejects(Database.open(path), /in use by another process/)
   await rm(directory, { recursive: true })
 })
+
+test('copies are whole while commits go on, and a database is not closed under one', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'broker-'))
+  try {
+    const database = await Database.open(join(directory, 'x.db'))
+    const rows = Array.from({ length: 4000 }, (_, i) => [i, 'x'.repeat(4000)])
+    await database.commit([CREATE, { ...insert([0, '']), rows }])
+    for (let at = 0, next = rows.length; at < 10; at += 1) {
+      const before = next
+      let isCopied = false
+      const copying = database.copyTo(join(directory, `${at}.db`)).finally(() => {
+        isCopied = true
+      })
+      for (; !isCopied; next += 1) await database.commit([insert([next, 'y'])])
+      await copying
+      await using copy = await Database.open(join(directory, `${at}.db`))
+      const [check] = await copy.query('PRAGMA quick_check')
+      assert.equal(check?.['quick_check'], 'ok')
+      assert.ok((await copy.query('SELECT 1 FROM t')).length >= before)
+    }
+    const last = database.copyTo(join(directory, 'last.db'))
+    await database.close()
+    await last
+    await assert.rejects(database.copyTo(join(directory, 'late.db')), /closed/)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+})

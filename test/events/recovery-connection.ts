@@ -38,6 +38,7 @@ export function offsetOf(position: string): number {
 /** A socket that a test fills and empties by hand; judges the order of what it is given. */
 export class Connection implements Sink {
   readonly encoding = NDJSON_ENCODING
+  readonly transport = 'ndjson'
   readonly isResumable: boolean
   readonly transcript: Message[] = []
   backlogBytes = 0

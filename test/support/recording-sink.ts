@@ -7,6 +7,7 @@ import type { CloseReason } from '../../src/protocol/close-codes.ts'
 /** A socket that a test fills and empties by hand. */
 export class RecordingSink implements Sink {
   readonly encoding = NDJSON_ENCODING
+  readonly transport = 'ndjson'
   readonly isResumable: boolean
   readonly events: StoredEvent[] = []
   readonly positions: string[] = []

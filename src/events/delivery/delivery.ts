@@ -1,8 +1,10 @@
 import type { Topic } from '../../protocol/topic.ts'
 import type { LogReader, StoredEvent } from '../log/event-log.ts'
 import { Audience, type Interest, type Listener } from './audience.ts'
+import { DeliveryCounters } from './delivery-counters.ts'
 import { FilterTrie } from './filter-trie.ts'
 import { mayReceive } from './may-receive.ts'
+import type { Sink } from './sink.ts'
 
 /** Longest wait of an event for others to leave with, under load. */
 const MAX_WINDOW_MS = 20
@@ -31,6 +33,10 @@ const never = () => false
  * are served in slices, between which the loop does everything else.
  */
 export class Delivery implements Disposable {
+  /** Kept by the streams. */
+  readonly counters = new DeliveryCounters()
+  /** Of the streams that asked for something; kept by them, to be counted. */
+  readonly subscribers = new Set<Sink>()
   readonly #log: LogReader
   readonly #audiences = new Map<string, Audience>()
   readonly #trie = new FilterTrie<Audience>()

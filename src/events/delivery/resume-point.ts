@@ -1,7 +1,7 @@
 import { formatPosition, type Since } from '../../protocol/position.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
-import { isOfLog, type LogReader, type Loss, type StoredEvent } from '../log/event-log.ts'
-import { composeGap } from './gap.ts'
+import { isOfLog, type LogReader, type Loss } from '../log/event-log.ts'
+import type { Gap } from './gap.ts'
 
 /** From where a subscriber is served, and what it must be told first. */
 export interface ResumePoint {
@@ -10,7 +10,7 @@ export interface ResumePoint {
   /** What is trimmed through here is told, or was not asked for. */
   readonly lossTold: Loss
   /** `EVENTS MISSED`, when something after `since` is lost. */
-  readonly gap?: StoredEvent
+  readonly gap?: Gap
 }
 
 /**
@@ -29,16 +29,21 @@ export async function resumePoint(
   if (since === 'earliest') return { start: 0, lossTold: lostFromStart }
   const asked = formatPosition(since.epoch, since.offset)
   if (!isOfLog(since, log)) {
-    const data = { since: asked, resumed: formatPosition(log.epoch, 0), reason: 'epoch' as const }
-    return { start: 0, lossTold: lostFromStart, gap: composeGap(data, log.epoch, 0) }
+    const gap = { since: asked, resumed: formatPosition(log.epoch, 0), reason: 'epoch' } as const
+    return { start: 0, lossTold: lostFromStart, gap }
   }
   const loss = await log.lossAfter(since.offset, filters)
   if (loss === undefined) return { start: since.offset, lossTold: nothingAfter(since.offset) }
   const resumed = formatPosition(log.epoch, loss.resumed)
-  const gap = composeGap({ since: asked, resumed, reason: 'trimmed' }, log.epoch, loss.resumed)
+  const gap = { since: asked, resumed, reason: 'trimmed' } as const
   return { start: loss.resumed, lossTold: loss, gap }
 }
 
 function nothingAfter(offset: number): Loss {
   return { resumed: offset, through: offset }
+}
+
+/** What of a loss lies before the end of what is looked at. */
+export function upTo(offset: number, { resumed, through }: Loss): Loss {
+  return { resumed: Math.min(resumed, offset), through: Math.min(through, offset) }
 }

@@ -2,9 +2,14 @@ import type { CloseReason } from '../../protocol/close-codes.ts'
 import type { Batch } from './batch.ts'
 import type { Encoding } from './encoding.ts'
 
+/** How a subscriber is reached, as operators see it. */
+export type Transport = 'websocket' | 'sse' | 'ndjson' | 'zmq'
+
 /** Where a stream's events go: one socket, seen without its protocol. */
 export interface Sink {
   readonly encoding: Encoding
+  /** Undefined where no subscriber is: another process counts its own. */
+  readonly transport: Transport | undefined
   /** True when the connection can be told why it ends and the client can come back to its position. */
   readonly isResumable: boolean
   /** Bytes accepted and not yet taken by the kernel. */

@@ -8,9 +8,9 @@ import { admitSubscriber } from './admission.ts'
 import { Batch } from './batch.ts'
 import type { Delivery, Membership } from './delivery.ts'
 import { drained, MAX_BACKLOG_BYTES, StallWatch } from './drained.ts'
-import { composeGap } from './gap.ts'
+import { composeGap, type Gap } from './gap.ts'
 import { mayReceive } from './may-receive.ts'
-import { resumePoint } from './resume-point.ts'
+import { resumePoint, upTo } from './resume-point.ts'
 import type { Sink } from './sink.ts'
 import type { SubscribeProgress } from './subscribe-progress.ts'
 
@@ -99,6 +99,7 @@ export class Stream implements Disposable {
       for (const filter of filters) {
         this.#filters.set(filter, Math.min(start, this.#filters.get(filter) ?? start))
       }
+      this.#delivery.subscribers.add(this.#sink)
       await this.#replay(start, head, filters, older)
       if (since !== 'latest' && !this.#isClosed) progress.replayed?.(this.#format(head))
       await this.#catchUp()
@@ -109,6 +110,7 @@ export class Stream implements Disposable {
     await this.#inTurn(async () => {
       this.#leave()
       for (const filter of filters) this.#filters.delete(filter)
+      if (this.#filters.size === 0) this.#delivery.subscribers.delete(this.#sink)
       await this.#catchUp()
     })
   }
@@ -151,6 +153,7 @@ export class Stream implements Disposable {
   /** Stops; the socket is its owner's to close. */
   [Symbol.dispose](): void {
     this.#isClosed = true
+    this.#delivery.subscribers.delete(this.#sink)
     this.#leave()
   }
 
@@ -165,7 +168,7 @@ export class Stream implements Disposable {
     // What was committed while the log was asked, and is lost already, older filters were to be served.
     this.#lossTold = upTo(head, lossTold)
     progress.accepted?.({ position: this.#format(start), recovered: gap === undefined })
-    if (gap !== undefined) this.#send([gap], start)
+    if (gap !== undefined) this.#tellGap(gap, start)
     return start
   }
 
@@ -213,10 +216,7 @@ export class Stream implements Disposable {
     this.#lossTold = loss
     if (this.#sink.isResumable) this.#end('slowConsumer')
     const data = { since: this.#format(after), resumed: this.#format(loss.resumed) }
-    this.#send(
-      [composeGap({ ...data, reason: 'slow' }, this.#log.epoch, loss.resumed)],
-      loss.resumed,
-    )
+    this.#tellGap({ ...data, reason: 'slow' }, loss.resumed)
     // Trimmed while it was being read: what is told to be lost does not come after all.
     return { ...page, events: page.events.filter(({ offset }) => offset > loss.resumed) }
   }
@@ -238,8 +238,20 @@ export class Stream implements Disposable {
   #send(events: readonly StoredEvent[], through: number): void {
     if (events.length === 0 || this.#isClosed) return
     const { encoding } = this.#sink
+    this.#give(new Batch(events, through, { encoding, epoch: this.#log.epoch }))
+  }
+
+  #tellGap(gap: Gap, offset: number): void {
+    if (this.#isClosed) return
+    this.#delivery.counters.missed(gap.reason)
+    this.#send([composeGap(gap, this.#log.epoch, offset)], offset)
+  }
+
+  #give(batch: Batch): void {
     this.#lastWrite = performance.now()
-    this.#sink.deliver(new Batch(events, through, { encoding, epoch: this.#log.epoch }))
+    const { transport } = this.#sink
+    if (transport !== undefined) this.#delivery.counters.sent(transport, batch.events.length)
+    this.#sink.deliver(batch)
   }
 
   /** Of an audience: what is new, or the moment to leave it. */
@@ -254,8 +266,7 @@ export class Stream implements Disposable {
       return
     }
     this.#cursor = batch.through
-    this.#lastWrite = performance.now()
-    this.#sink.deliver(batch)
+    this.#give(batch)
   }
 
   #join(): void {
@@ -296,11 +307,8 @@ export class Stream implements Disposable {
   }
 
   #end(reason: CloseReason): void {
+    if (reason === 'slowConsumer') this.#delivery.counters.slow()
     this[Symbol.dispose]()
     this.#sink.end(reason)
   }
-}
-
-function upTo(offset: number, { resumed, through }: Loss): Loss {
-  return { resumed: Math.min(resumed, offset), through: Math.min(through, offset) }
 }

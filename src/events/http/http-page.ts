@@ -5,6 +5,7 @@ import { BrokerError } from '../../protocol/problem.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
 import { admitSubscriber } from '../delivery/admission.ts'
 import type { Connections } from '../delivery/connections.ts'
+import { composeGap } from '../delivery/gap.ts'
 import { mayReceive } from '../delivery/may-receive.ts'
 import { resumePoint } from '../delivery/resume-point.ts'
 import type { LogReader, StoredEvent } from '../log/event-log.ts'
@@ -30,7 +31,8 @@ export async function httpPage(
   const { start, gap } = await resumePoint(log, [filter], since, log.head)
   const page = await readPage(log, request.principal, filter, start, limit)
   const isEmpty = page.events.length === 0 && gap === undefined && page.through === log.head
-  if (!isEmpty || waitSeconds === 0) return render(log, page, gap)
+  if (!isEmpty || waitSeconds === 0)
+    return render(log, page, gap && composeGap(gap, log.epoch, start))
   const services = { log, connections }
   const principal = await nextEvent(services, request, filter, waitSeconds * 1000)
   admitSubscriber(principal, filter)

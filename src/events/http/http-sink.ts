@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import type { Batch } from '../delivery/batch.ts'
-import type { Encoding } from '../delivery/encoding.ts'
+import { type Encoding, NDJSON_ENCODING } from '../delivery/encoding.ts'
 import { type Drainable, onceDrained } from '../delivery/once-drained.ts'
-import type { Sink } from '../delivery/sink.ts'
+import type { Sink, Transport } from '../delivery/sink.ts'
 
 /** Where the body of a streamed response goes: a response of Node, or what stands for one. */
 export interface BodyStream extends Drainable {
@@ -16,6 +16,7 @@ export interface BodyStream extends Drainable {
 /** The body of a streamed response as a sink. */
 export class HttpSink implements Sink {
   readonly encoding: Encoding
+  readonly transport: Transport
   /** A response cannot say why it ends: a gap is told in it instead. */
   readonly isResumable = false
   readonly #body: BodyStream
@@ -32,6 +33,7 @@ export class HttpSink implements Sink {
     this.#body = body
     this.#socket = socket
     this.encoding = encoding
+    this.transport = encoding === NDJSON_ENCODING ? 'ndjson' : 'sse'
     this.#renderPosition = renderPosition
     // The error of a socket is followed by its close, which is what counts.
     body.on('error', () => {})

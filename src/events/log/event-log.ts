@@ -91,7 +91,15 @@ export interface EventLog extends LogReader, AsyncDisposable {
    */
   append(drafts: readonly EventDraft[]): Promise<readonly Ack[]>
 
+  /** What is kept of each family. */
+  readonly history: { readonly files: HistorySize; readonly published: HistorySize }
+
   close(): Promise<void>
+}
+
+export interface HistorySize {
+  readonly events: number
+  readonly bytes: number
 }
 
 /** True when `position` is one that `log` gave and still can continue from by number. */

@@ -71,6 +71,11 @@ export class HistoryAccount {
     return this.#events
   }
 
+  /** Bytes of them. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /** Nothing after this offset was dropped. */
   get lostThrough(): number {
     return this.#lostThrough

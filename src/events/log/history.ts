@@ -1,7 +1,7 @@
 import { patternCovers, patternsOverlap } from '../../protocol/segment-pattern.ts'
 import type { Topic } from '../../protocol/topic.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
-import type { Loss } from './event-log.ts'
+import type { HistorySize, Loss } from './event-log.ts'
 import { type Dropped, HistoryAccount, type Share } from './history-account.ts'
 import type { HistoryBudget } from './history-budget.ts'
 import { familyOf, HISTORY_FAMILIES, type HistoryFamily } from './stored-event.ts'
@@ -31,6 +31,11 @@ export class History {
   /** How many events are kept. */
   get events(): number {
     return this.#accounts.files.events + this.#accounts.published.events
+  }
+
+  /** What is kept of each family. */
+  get sizes(): Readonly<Record<HistoryFamily, HistorySize>> {
+    return this.#accounts
   }
 
   /** Counts an event; `HistoryAccount.add`. */

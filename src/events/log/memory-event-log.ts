@@ -52,6 +52,10 @@ export class MemoryEventLog implements EventLog {
     return this.#head
   }
 
+  get history() {
+    return this.#history.sizes
+  }
+
   async append(drafts: readonly EventDraft[]): Promise<readonly Ack[]> {
     const now = this.#now()
     const { fresh, acks } = this.#sequencer.sequence(drafts, now)

@@ -92,6 +92,10 @@ export class SqliteEventLog implements EventLog {
     return this.#head
   }
 
+  get history() {
+    return this.#history.sizes
+  }
+
   append(drafts: readonly EventDraft[]): Promise<readonly Ack[]> {
     return this.appendWith(drafts, [])
   }

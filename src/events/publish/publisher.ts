@@ -1,6 +1,6 @@
 import type { Principal } from '../../auth/principal.ts'
 import { formatPosition } from '../../protocol/position.ts'
-import { BrokerError } from '../../protocol/problem.ts'
+import { BrokerError, type ProblemCode } from '../../protocol/problem.ts'
 import { isLongerThan } from '../../protocol/text.ts'
 import type { Topic } from '../../protocol/topic.ts'
 import { admitPublisher } from '../delivery/admission.ts'
@@ -26,12 +26,24 @@ export interface PublishOptions {
   readonly idempotencyKey?: string | undefined
   /** Whether a refusal names the index of the event. */
   readonly isBatch: boolean
+  /** By which door it came; HTTP when left out. */
+  readonly door?: Door | undefined
+}
+
+export type Door = 'http' | 'websocket' | 'zmq'
+
+/** Told of what is published and refused, for metrics. */
+export interface PublishObserver {
+  /** @param seconds - until the commit */
+  published(door: Door, receipts: readonly Receipt[], seconds: number): void
+  refused(door: Door, reason: ProblemCode): void
 }
 
 export interface PublisherDeps {
   readonly log: EventLog
   readonly maxEventBytes: number
   readonly rate?: PublishRate
+  readonly observer?: PublishObserver
 }
 
 /** Bytes that may wait for their commit before publishers are told to slow down. */
@@ -44,12 +56,14 @@ export class Publisher {
   readonly #log: EventLog
   readonly #maxEventBytes: number
   readonly #rate: PublishRate
+  readonly #observer: PublishObserver | undefined
   readonly #newId = idFactory()
   readonly #now = isoClock()
   #uncommittedBytes = 0
 
-  constructor({ log, maxEventBytes, rate = new PublishRate(Infinity) }: PublisherDeps) {
-    this.#rate = rate
+  constructor({ log, maxEventBytes, rate, observer }: PublisherDeps) {
+    this.#rate = rate ?? new PublishRate(Infinity)
+    this.#observer = observer
     this.#log = log
     this.#maxEventBytes = maxEventBytes
   }
@@ -63,8 +77,62 @@ export class Publisher {
   async publish(
     principal: Principal,
     inputs: readonly EventInput[],
-    { topic, idempotencyKey, isBatch }: PublishOptions,
+    options: PublishOptions,
   ): Promise<readonly Receipt[]> {
+    const { door = 'http', isBatch } = options
+    const drafts = this.#observed(door, () => this.#drafts(principal, inputs, options))
+    try {
+      return await this.append(drafts, door)
+    } catch (error) {
+      throw isBatch ? error : withoutIndex(error)
+    }
+  }
+
+  /**
+   * The first half of publishing one event: judges and completes it. It is published by `append`.
+   *
+   * @throws {BrokerError} what `publish` throws of an event, before the log sees it
+   */
+  prepare(principal: Principal, input: EventInput, topic: Topic, door: Door): EventDraft {
+    return this.#observed(door, () => {
+      const context = { topic, user: principal.user, now: this.#now(), newId: this.#newId }
+      const draft = this.#draft(principal, input, context)
+      this.#rate.spend(principal.user, 1)
+      return draft
+    })
+  }
+
+  /**
+   * The second half: stores all of `drafts` or none; resolves when they are committed.
+   *
+   * @throws {BrokerError} `EVENT_CONFLICT` with the index of a draft that has an identity,
+   *   `TOO_MANY_REQUESTS`, `STORAGE_FULL`
+   */
+  async append(drafts: readonly EventDraft[], door: Door): Promise<readonly Receipt[]> {
+    const start = performance.now()
+    const bytes = this.#observed(door, () => this.#admit(drafts))
+    try {
+      const acks = await this.#log.append(drafts)
+      const receipts = acks.map(({ id, offset, duplicate }) => ({
+        id,
+        position: formatPosition(this.#log.epoch, offset),
+        duplicate,
+      }))
+      this.#observer?.published(door, receipts, (performance.now() - start) / 1000)
+      return receipts
+    } catch (error) {
+      this.#refused(door, error)
+      throw error
+    } finally {
+      this.#uncommittedBytes -= bytes
+    }
+  }
+
+  #drafts(
+    principal: Principal,
+    inputs: readonly EventInput[],
+    { topic, idempotencyKey, isBatch }: PublishOptions,
+  ): readonly EventDraft[] {
     checkKey(idempotencyKey)
     const now = this.#now()
     const drafts = inputs.map((input, index) => {
@@ -78,43 +146,20 @@ export class Publisher {
       }
     })
     this.#rate.spend(principal.user, drafts.length)
+    return drafts
+  }
+
+  #observed<Value>(door: Door, work: () => Value): Value {
     try {
-      return await this.append(drafts)
+      return work()
     } catch (error) {
-      throw isBatch ? error : withoutIndex(error)
+      this.#refused(door, error)
+      throw error
     }
   }
 
-  /**
-   * The first half of publishing one event: judges and completes it. It is published by `append`.
-   *
-   * @throws {BrokerError} what `publish` throws of an event, before the log sees it
-   */
-  prepare(principal: Principal, input: EventInput, topic: Topic): EventDraft {
-    const context = { topic, user: principal.user, now: this.#now(), newId: this.#newId }
-    const draft = this.#draft(principal, input, context)
-    this.#rate.spend(principal.user, 1)
-    return draft
-  }
-
-  /**
-   * The second half: stores all of `drafts` or none; resolves when they are committed.
-   *
-   * @throws {BrokerError} `EVENT_CONFLICT` with the index of a draft that has an identity,
-   *   `TOO_MANY_REQUESTS`, `STORAGE_FULL`
-   */
-  async append(drafts: readonly EventDraft[]): Promise<readonly Receipt[]> {
-    const bytes = this.#admit(drafts)
-    try {
-      const acks = await this.#log.append(drafts)
-      return acks.map(({ id, offset, duplicate }) => ({
-        id,
-        position: formatPosition(this.#log.epoch, offset),
-        duplicate,
-      }))
-    } finally {
-      this.#uncommittedBytes -= bytes
-    }
+  #refused(door: Door, error: unknown): void {
+    this.#observer?.refused(door, error instanceof BrokerError ? error.code : 'INTERNAL')
   }
 
   #draft(

@@ -48,6 +48,7 @@ export function feedEvents(
 
 class LinkSink implements Sink {
   readonly encoding = ROWS_ENCODING
+  readonly transport = undefined
   readonly isResumable = true
   readonly #link: MessageLink
   readonly #onEnd: () => void

@@ -193,7 +193,7 @@ export class WebSocketSession {
 
   async #publish(command: Command & { readonly op: 'publish' }): Promise<Reply> {
     const { topic, input } = command
-    const options = { topic, isBatch: false }
+    const options = { topic, isBatch: false, door: 'websocket' } as const
     const [receipt] = await this.#services.publisher.publish(this.principal, [input], options)
     return {
       eventId: receipt?.id,

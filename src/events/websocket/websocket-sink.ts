@@ -19,6 +19,7 @@ const CLOSE_TIMEOUT_MS = 2000
  */
 export class WebSocketSink implements Sink {
   readonly encoding = WEBSOCKET_ENCODING
+  readonly transport = 'websocket'
   readonly isResumable = true
   readonly intake: WebSocketIntake
   readonly #webSocket: WebSocket

@@ -59,7 +59,7 @@ export class ZmqPublishing {
   async #append(drafts: readonly EventDraft[]): Promise<readonly (Receipt | Failure)[]> {
     if (drafts.length === 0) return []
     try {
-      return await this.#publisher.append(drafts)
+      return await this.#publisher.append(drafts, 'zmq')
     } catch (error) {
       const failure = { error: withoutIndex(error) }
       return drafts.map(() => failure)

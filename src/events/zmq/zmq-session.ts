@@ -171,7 +171,7 @@ export class ZmqSession implements Disposable {
 
   #prepare({ token, topic, input }: Command<'PUBLISH'>): EventDraft {
     const principal = this.#authenticate(token)
-    return this.#services.publisher.prepare(principal, input, topic)
+    return this.#services.publisher.prepare(principal, input, topic, 'zmq')
   }
 
   async #ping(): Promise<Reply> {

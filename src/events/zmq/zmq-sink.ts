@@ -9,6 +9,7 @@ import type { ZmqOutbox } from './zmq-outbox.ts'
 export class ZmqSink implements Sink {
   /** Each event is a message of its own: nothing is encoded, and the audience is that of NDJSON streams. */
   readonly encoding = NDJSON_ENCODING
+  readonly transport = 'zmq'
   /** A gap is told in the stream: the connection is libzmq's, and stays. */
   readonly isResumable = false
   readonly #outbox: ZmqOutbox

@@ -1,20 +1,11 @@
-import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Headers, type Pack, pack } from 'tar-stream'
 import type { Principal } from '../../auth/principal.ts'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { FileStore, OpenFile } from '../store/file-store.ts'
 import { mayListDirectory, refusal } from './file-rights.ts'
-
-export const ARCHIVE_TYPE = 'application/x-tar'
-
-/** Seconds that a header of the format of 1988 can hold, and its readers on 32 bits understand. */
-const LAST_SECOND = 2 ** 31 - 1
-
-/** Bytes beyond which a size does not fit its octal field. */
-const LARGEST_OCTAL = 8 ** 11 - 1
+import { ARCHIVE_TYPE, type TarFile, tarOf } from './tar-archive.ts'
 
 /**
  * `GET` of a directory as a tar archive: every file below it that may be read, in the order of their paths,
@@ -38,7 +29,7 @@ export async function getArchive(
     .header('content-disposition', `attachment; filename*=UTF-8''${extended(name)}.tar`)
   if (method === 'HEAD') return reply.send()
   const cut = directory === '' ? 0 : directory.length + 1
-  return reply.send(Readable.from(archiveOf(files, cut), { objectMode: false }))
+  return reply.send(Readable.from(tarOf(entriesOf(files, cut)), { objectMode: false }))
 }
 
 async function readableFiles(
@@ -69,57 +60,12 @@ async function readableFiles(
 }
 
 /** @param cut - how much of each path is not part of its name */
-async function* archiveOf(files: AsyncIterable<OpenFile>, cut: number): AsyncGenerator<Uint8Array> {
-  const archive = pack()
-  const filled = fill(archive, files, cut).then(
-    () => archive.finalize(),
-    (error: Error) => archive.destroy(error),
-  )
-  try {
-    yield* archive
-  } finally {
-    archive.destroy()
-    await filled
-  }
-}
-
-async function fill(archive: Pack, files: AsyncIterable<OpenFile>, cut: number): Promise<void> {
+async function* entriesOf(files: AsyncIterable<OpenFile>, cut: number): AsyncGenerator<TarFile> {
   for await (const file of files) {
     await using _ = file
-    const { promise: stored, resolve, reject } = Promise.withResolvers<void>()
-    const entry = archive.entry(headersOf(file, cut), (error) =>
-      error ? reject(error) : resolve(),
-    )
-    // Told by `stored` alone; an error event that nobody listens to would end the process.
-    entry.on('error', ignore)
-    stored.catch(ignore)
-    for await (const block of file.read(0, file.size)) {
-      // An archive that nobody reads any more does not drain.
-      if (!entry.write(block)) await Promise.race([once(entry, 'drain'), stored])
-    }
-    entry.end()
-    await stored
+    const { path, size, modifiedMs } = file
+    yield { name: path.slice(cut), size, modifiedMs, content: file.read(0, size) }
   }
-}
-
-/** A name or a number that the classic header cannot hold goes into an extended one. */
-function headersOf({ path, size, modifiedMs }: OpenFile, cut: number): Headers {
-  const seconds = Math.floor(modifiedMs / 1000)
-  const clamped = Math.max(0, Math.min(LAST_SECOND, seconds))
-  const pax = {
-    ...(size > LARGEST_OCTAL && { size: String(size) }),
-    ...(seconds !== clamped && { mtime: String(seconds) }),
-  }
-  return {
-    name: path.slice(cut),
-    size,
-    mtime: new Date(clamped * 1000),
-    ...(Object.keys(pax).length > 0 && { pax }),
-  }
-}
-
-function ignore(): void {
-  // Heard of elsewhere.
 }
 
 /** @see RFC 8187 section 3.2.1: a few characters of URLs are not those of such a value */

@@ -7,9 +7,10 @@ import type { FileStore, ListedEntry } from '../store/file-store.ts'
 import { preferredType } from './accept.ts'
 import { mayListDirectory, refusal } from './file-rights.ts'
 import type { FileTarget } from './file-target.ts'
-import { ARCHIVE_TYPE, getArchive } from './get-archive.ts'
+import { getArchive } from './get-archive.ts'
 import { DEFAULT_LIMIT, type Listing, listingEntry, parseLimit, takePage } from './listing.ts'
 import { renderListingPage } from './listing-page.ts'
+import { ARCHIVE_TYPE } from './tar-archive.ts'
 
 const FORMS = ['application/json', 'text/html', 'application/x-ndjson', ARCHIVE_TYPE] as const
 

@@ -67,9 +67,15 @@ export class ContentHasher implements AsyncDisposable {
   readonly #threads: Thread[] = []
   #lastSession = 0
   #closed = false
+  #failures = 0
 
   constructor(threads = Math.min(MAX_THREADS, Math.max(1, availableParallelism() - 1))) {
     this.#limit = threads
+  }
+
+  /** Threads that ended unasked; what they were at work on failed. */
+  get failures(): number {
+    return this.#failures
   }
 
   begin(algorithms: readonly HashAlgorithm[]): HashSession {
@@ -116,7 +122,10 @@ export class ContentHasher implements AsyncDisposable {
 
   #end(thread: Thread, error: Error): void {
     const index = this.#threads.indexOf(thread)
-    if (index !== -1) this.#threads.splice(index, 1)
+    if (index !== -1) {
+      this.#threads.splice(index, 1)
+      this.#failures += 1
+    }
     const waiting = [...thread.sessions.values()].flat()
     thread.sessions.clear()
     for (const { reject } of waiting) reject(error)

@@ -80,6 +80,10 @@ export class AuditTrail {
     this.#done('upload.terminate', path, { size: length }, this.#actor())
   }
 
+  backupTaken(request: FastifyRequest, hasFiles: boolean): void {
+    this.#done('backup.take', 'broker', { files: hasFiles }, actorOf(request))
+  }
+
   /** A file that was deleted before it was told that it is there. */
   untoldDeleted(path: FilePath, size: number): void {
     this.#done('file.delete', path, { size }, this.#actor())

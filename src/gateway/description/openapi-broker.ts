@@ -31,6 +31,12 @@ export const BROKER_PATHS: Readonly<Record<string, PathItem>> = {
     { 'text/plain': Type.String() },
     { problems: ['UNAUTHENTICATED', 'FORBIDDEN'] },
   ),
+  '/backup': read(
+    'backup',
+    'The state of the broker as a tar archive, with `?files` the files too; needs `administer`',
+    { 'application/x-tar': Type.String({ format: 'binary' }) },
+    { problems: ['UNAUTHENTICATED', 'FORBIDDEN', 'TOO_MANY_REQUESTS', 'STORAGE_FULL'] },
+  ),
   '/problems/{code}': read(
     'describeProblem',
     'What a problem code means',

@@ -3,6 +3,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import type { Principal } from '../../auth/principal.ts'
 import { type Connection, Connections } from '../../events/delivery/connections.ts'
 import { Delivery } from '../../events/delivery/delivery.ts'
+import { countsOf } from '../../events/delivery/subscriber-counts.ts'
 import { ChunkedBody } from '../../events/http/chunked-body.ts'
 import { writeStream } from '../../events/http/http-stream.ts'
 import { isStreamKind, type StreamKind } from '../../events/http/stream-format.ts'
@@ -15,7 +16,12 @@ import { type SessionServices, WebSocketSession } from '../../events/websocket/w
 import { serveWebSocketStream } from '../../events/websocket/websocket-stream.ts'
 import { createLogger } from '../logger.ts'
 import { PrincipalReader } from './portable-principal.ts'
-import type { OpeningMessage, PortablePrincipal, WorkerOptions } from './worker-messages.ts'
+import type {
+  OpeningMessage,
+  PortablePrincipal,
+  WorkerCounts,
+  WorkerOptions,
+} from './worker-messages.ts'
 
 export interface HeldStreamsDeps {
   readonly log: RemoteEventLog
@@ -85,6 +91,12 @@ export class HeldStreams {
   /** Tells every client to come back. */
   end(): void {
     for (const connection of this.#open.values()) connection.drain(RETRY_AFTER_MS)
+  }
+
+  /** What there is to report since the last call. */
+  takeCounts(): WorkerCounts {
+    const { counters, subscribers } = this.#delivery
+    return { delivered: counters.take(), subscribers: countsOf(subscribers) }
   }
 
   get isEmpty(): boolean {

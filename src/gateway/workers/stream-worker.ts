@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Principal } from '../../auth/principal.ts'
 import type { Connection, Registration } from '../../events/delivery/connections.ts'
 import type { Delivery } from '../../events/delivery/delivery.ts'
+import type { SubscriberCounts } from '../../events/delivery/subscriber-counts.ts'
 import type { EventLog } from '../../events/log/event-log.ts'
 import type { Publisher } from '../../events/publish/publisher.ts'
 import { type Answerers, answerCall, isCall } from '../../events/remote/calls.ts'
@@ -51,6 +52,7 @@ export class StreamWorker {
   /** Resolves when the process has ended. */
   readonly ended: Promise<void>
   #last = 0
+  #subscribers: SubscriberCounts = {}
 
   private constructor(deps: StreamWorkerDeps, child: ChildProcess, socket: Socket) {
     this.#deps = deps
@@ -96,6 +98,11 @@ export class StreamWorker {
     return this.#held.size
   }
 
+  /** As of its last report. */
+  get subscribers(): SubscriberCounts {
+    return this.#subscribers
+  }
+
   /** From here on the socket is the worker's. */
   hold({ socket, principal, ...opening }: Handover): void {
     this.#last += 1
@@ -121,7 +128,13 @@ export class StreamWorker {
       void answerCall(this.#link, this.#answerers, head)
       return
     }
-    const { closed } = head as WorkerReport
+    const report = head as WorkerReport
+    if ('delivered' in report) {
+      this.#subscribers = report.subscribers
+      this.#deps.delivery.counters.add(report.delivered)
+      return
+    }
+    const { closed } = report
     this.#held.get(closed)?.[Symbol.dispose]()
     this.#held.delete(closed)
   }

@@ -16,12 +16,15 @@ import {
   type WorkerReport,
 } from './worker-messages.ts'
 
+const REPORT_MS = 1000
+
 const options: WorkerOptions = JSON.parse(process.argv[2] ?? '{}')
 const caller = new Caller<PortablePrincipal>(() => link)
 const link = new MessageLink(new Socket({ fd: LINK_FD }), receive)
 let log: RemoteEventLog | undefined
 let streams: HeldStreams | undefined
 let isFinishing = false
+const reporting = setInterval(reportCounts, REPORT_MS).unref()
 
 // The main process ends the worker: a signal to the whole group must not cut its connections.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
@@ -66,6 +69,14 @@ function reportClosed(connection: number): void {
   endIfDone()
 }
 
+/** The main process counts for all. */
+function reportCounts(): void {
+  if (streams !== undefined) link.send(streams.takeCounts() satisfies WorkerReport)
+}
+
 function endIfDone(): void {
-  if (isFinishing && streams?.isEmpty !== false) link.socket.end(() => process.exit())
+  if (!isFinishing || streams?.isEmpty === false) return
+  clearInterval(reporting)
+  reportCounts()
+  link.socket.end(() => process.exit())
 }

@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { CredentialReference } from '../../auth/principal.ts'
 import type { Grant } from '../../auth/rights/grants.ts'
+import type { DeliveryCounts } from '../../events/delivery/delivery-counters.ts'
+import type { SubscriberCounts } from '../../events/delivery/subscriber-counts.ts'
 import type { HeldKind } from '../../events/hand-over.ts'
 
 /** A principal on its way to another process. */
@@ -34,7 +36,13 @@ export type WorkerOrder =
   | { readonly finish: true }
 
 /** What a worker tells, beside its calls. */
-export type WorkerReport = { readonly closed: number }
+export type WorkerReport = { readonly closed: number } | WorkerCounts
+
+/** What its streams were sent since the last report, and what they are now. */
+export interface WorkerCounts {
+  readonly delivered: DeliveryCounts
+  readonly subscribers: SubscriberCounts
+}
 
 /** Comes with a socket, on the channel of the child process. */
 export interface SocketMessage {

@@ -2,12 +2,21 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { SubscriberCounts } from '../../events/delivery/subscriber-counts.ts'
 import { detachSocket } from './socket-handle.ts'
 import { type Handover, StreamWorker, type StreamWorkerDeps } from './stream-worker.ts'
 import type { WorkerOptions } from './worker-messages.ts'
 
 export interface WorkerPoolDeps extends StreamWorkerDeps {
   readonly logger: FastifyBaseLogger
+}
+
+export interface PoolCounts {
+  readonly wanted: number
+  readonly running: number
+  /** That ended unasked. */
+  readonly ended: number
+  readonly connections: number
 }
 
 /** How long after the end of a worker the next one is started; doubled while they end at once. */
@@ -27,10 +36,13 @@ export class WorkerPool implements AsyncDisposable {
   readonly #options: WorkerOptions
   readonly #workers = new Set<StreamWorker>()
   readonly #closing = new AbortController()
+  readonly #wanted: number
+  #ended = 0
   /** What clients sent behind their request. */
   readonly #heads = new WeakMap<IncomingMessage, Buffer>()
 
-  private constructor(deps: WorkerPoolDeps, options: WorkerOptions) {
+  private constructor(wanted: number, deps: WorkerPoolDeps, options: WorkerOptions) {
+    this.#wanted = wanted
     this.#deps = deps
     this.#options = options
   }
@@ -41,9 +53,25 @@ export class WorkerPool implements AsyncDisposable {
     deps: WorkerPoolDeps,
     options: WorkerOptions,
   ): Promise<WorkerPool> {
-    const pool = new WorkerPool(deps, options)
+    const pool = new WorkerPool(count, deps, options)
     await Promise.all(Array.from({ length: count }, () => pool.#start()))
     return pool
+  }
+
+  /** How many processes there are to be, are, were started again, and what they hold. */
+  get counts(): PoolCounts {
+    const connections = [...this.#workers].map(({ connectionCount }) => connectionCount)
+    return {
+      wanted: this.#wanted,
+      running: this.#workers.size,
+      ended: this.#ended,
+      connections: connections.reduce((sum, count) => sum + count, 0),
+    }
+  }
+
+  /** Of each worker, as of its last report. */
+  get subscribers(): readonly SubscriberCounts[] {
+    return [...this.#workers].map(({ subscribers }) => subscribers)
   }
 
   /** Keeps what comes behind upgrade requests: whoever holds the socket must have it. */
@@ -90,6 +118,7 @@ export class WorkerPool implements AsyncDisposable {
     void worker.ended.then(() => {
       this.#workers.delete(worker)
       if (this.#closing.signal.aborted) return
+      this.#ended += 1
       this.#deps.logger.warn({ event: 'worker.end', pid }, 'worker has ended')
       const isStable = performance.now() - start >= STABLE_MS
       void this.#restart(isStable ? RESTART_MS : RESTART_MS * 10)

@@ -1,0 +1,34 @@
+import type { Database, ServedGroup } from '../database/database.ts'
+
+/** Commits that fail for want of space or because the disk is broken; a bad statement is none of them. */
+const STORAGE_FAILURE = /full|disk i\/o|readonly|unable to open/i
+
+/** A header field of the database of which the broker makes no use: writing it is a commit of one page. */
+const PROBE = { sql: 'PRAGMA user_version = 0', rows: [[]] }
+
+/** Whether the log can be written, as of the last commit; asked anew while it could not. */
+export class StorageHealth {
+  #failure: string | undefined
+  #probing: Promise<void> | undefined
+
+  observe({ failure }: ServedGroup): void {
+    if (failure !== undefined && STORAGE_FAILURE.test(failure)) this.#failure = failure
+  }
+
+  /** @returns what SQLite says when nothing can be written */
+  async check(database: Database): Promise<string | undefined> {
+    if (this.#failure === undefined) return undefined
+    this.#probing ??= this.#probe(database).finally(() => {
+      this.#probing = undefined
+    })
+    await this.#probing
+    return this.#failure
+  }
+
+  async #probe(database: Database): Promise<void> {
+    this.#failure = await database.commit([PROBE]).then(
+      () => undefined,
+      (error: Error) => error.message,
+    )
+  }
+}
