@@ -10,8 +10,6 @@ export interface StreamServices {
   readonly log: LogReader
   readonly delivery: Delivery
   readonly connections: Pick<Connections, 'add' | 'admit'>
-  /** What the `type` of a problem begins with. */
-  readonly publicUrl?: string | undefined
 }
 
 /** A stream that is counted, judged and drained with all others until it is disposed of. */

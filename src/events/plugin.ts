@@ -7,7 +7,7 @@ import { httpPage } from './http/http-page.ts'
 import { httpStream } from './http/http-stream.ts'
 import type { StreamKind } from './http/stream-format.ts'
 import { readStreamRequest } from './http/stream-request.ts'
-import type { Opening } from './opening.ts'
+import { type Opening, openingOf } from './opening.ts'
 import { httpPublish, judgeRoute } from './publish/http-publish.ts'
 import { MAX_BATCH_BYTES } from './publish/publish-body.ts'
 import { type SessionServices, WebSocketSession } from './websocket/websocket-session.ts'
@@ -89,8 +89,7 @@ export async function eventsPlugin(
 function opened(webSocket: WebSocket, request: FastifyRequest): Opening {
   // The plugin's listener holds on to request and reply, and logs what a client did wrong as an error of ours.
   webSocket.removeAllListeners('error')
-  const { raw, principal, ip, id, server } = request
-  return { socket: raw.socket, principal, address: ip, log: server.log, requestId: id }
+  return openingOf(request)
 }
 
 /** `GET /events/{filter}` in the form that `Accept` asks for. */

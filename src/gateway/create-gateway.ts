@@ -168,10 +168,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
       refused,
     }),
   )
-  installDescription(app, {
-    version,
-    publicUrlOf: ({ protocol, host }) => settings.publicUrl ?? `${protocol}://${host}`,
-  })
+  installDescription(app, version)
   installOperations(app, {
     version,
     metrics,
@@ -200,7 +197,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     await WorkerPool.open(
       settings.workers,
       { ...doors, logger: log },
-      { maxEventBytes: settings.maxEventBytes, publicUrl, logLevel: settings.logLevel },
+      { maxEventBytes: settings.maxEventBytes, logLevel: settings.logLevel },
     ),
   )
   workers.observe(app.server)

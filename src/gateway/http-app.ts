@@ -50,8 +50,9 @@ const MAX_HEADER_BYTES = 96 * 1024
  */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
   const { logger, publicUrl, maxEventBytes, bodyTimeoutMs = BODY_TIMEOUT_MS } = options
+  const publicUrlOf = (request: FastifyRequest) => publicUrl ?? ownUrl(request)
   const send = (error: Error, request: FastifyRequest, reply: FastifyReply) =>
-    sendProblem(error as BrokerError, request, reply, publicUrl ?? ownUrl(request))
+    sendProblem(error as BrokerError, request, reply, publicUrlOf(request))
   const newRequestId = idFactory()
   // Redaction, which looks at every value, is for what may hold a secret: the fields of this line do not.
   const requestLog = logger.child({}, { redact: [] })
@@ -93,6 +94,11 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     app.server.emit('request', request, response)
   })
   app.decorateReply('problemCode', undefined)
+  app.decorateRequest('publicUrl', {
+    getter(this: FastifyRequest) {
+      return publicUrlOf(this)
+    },
+  })
   app.setErrorHandler(send)
   if (publicUrl !== undefined) prefixAddresses(app, publicUrl)
   limitBodyTime(app, ANSWERS_BEFORE_BODY, bodyTimeoutMs)

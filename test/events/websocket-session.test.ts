@@ -27,7 +27,8 @@ for (const workers of ['0', '2']) {
         pingIntervalMs: 25000,
       })
       const refused = await socket.ask({ op: 'subscribe', filter: 'ci/**' })
-      assert.equal((refused['problem'] as { code: string }).code, 'UNAUTHENTICATED')
+      const { code, type } = refused['problem'] as { code: string; type: string }
+      assert.deepEqual([code, type], ['UNAUTHENTICATED', `${broker.url}/problems/UNAUTHENTICATED`])
       const reply = await socket.ask({ op: 'auth', token: TOKENS.dashboard })
       assert.deepEqual(reply, { op: 'ok', id: 2, user: 'dashboard', expires: null })
     })

@@ -190,12 +190,13 @@ describe('the AsyncAPI document', () => {
 describe('the routes of the description', () => {
   function appWith(publicUrl: string): FastifyInstance {
     const app = Fastify()
-    installDescription(app, { version: '1.2.3', publicUrlOf: () => publicUrl })
+    app.decorateRequest('publicUrl', { getter: () => publicUrl })
+    installDescription(app, '1.2.3')
     return app
   }
 
   it('answer both documents with the URL that the caller uses', async () => {
-    await using app = appWith('https://broker.example/')
+    await using app = appWith('https://broker.example')
     const openApi = await app.inject('/openapi.json')
     assert.match(openApi.headers['content-type'] ?? '', /^application\/json/)
     assert.deepEqual(openApi.json(), JSON.parse(JSON.stringify(OPENAPI)))

@@ -4,7 +4,7 @@ import { parseSwitch } from '../../protocol/query-switch.ts'
 import { admitSubscriber } from '../delivery/admission.ts'
 import type { HandOver } from '../hand-over.ts'
 import { openStream, type StreamServices } from '../open-stream.ts'
-import type { Opening } from '../opening.ts'
+import { type Opening, openingOf } from '../opening.ts'
 import { type BodyStream, HttpSink } from './http-sink.ts'
 import { STREAM_FORMATS, type StreamKind } from './stream-format.ts'
 import { readStreamRequest, type StreamRequest } from './stream-request.ts'
@@ -33,9 +33,7 @@ export function httpStream(
   const response = reply.raw
   response.writeHead(200, headers)
   response.flushHeaders()
-  const { principal, ip, id, server, raw } = request
-  const opening = { socket: raw.socket, principal, address: ip, log: server.log, requestId: id }
-  writeStream(services, kind, response, opening, asked)
+  writeStream(services, kind, response, openingOf(request), asked)
 }
 
 /** Writes the events of a stream to `body` until either end closes it. */

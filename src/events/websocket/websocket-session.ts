@@ -42,7 +42,7 @@ export class WebSocketSession {
   readonly #services: SessionServices
   readonly #sink: WebSocketSink
   readonly #stream: Stream
-  readonly #opening: Pick<Opening, 'address' | 'log' | 'requestId'>
+  readonly #opening: Pick<Opening, 'address' | 'log' | 'requestId' | 'publicUrl'>
   readonly #registration: Registration
   readonly #authenticationTimer: NodeJS.Timeout | undefined
   /** While a credential is looked at; what follows it is judged by its outcome. */
@@ -210,7 +210,7 @@ export class WebSocketSession {
     if (!(error instanceof BrokerError)) {
       this.#report(error)
     }
-    this.#sink.send({ op: 'error', id, problem: toProblem(error, this.#services.publicUrl) })
+    this.#sink.send({ op: 'error', id, problem: toProblem(error, this.#opening.publicUrl) })
   }
 
   #report(err: unknown): void {

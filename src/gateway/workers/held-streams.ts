@@ -36,7 +36,6 @@ const RETRY_AFTER_MS = 1000
 /** The connections of one worker: the same streams as in one process, over a log that is elsewhere. */
 export class HeldStreams {
   readonly #deps: HeldStreamsDeps
-  readonly #options: WorkerOptions
   readonly #delivery: Delivery
   readonly #connections: Connections
   readonly #server: WebSocketServer
@@ -50,7 +49,6 @@ export class HeldStreams {
 
   constructor(deps: HeldStreamsDeps, options: WorkerOptions) {
     this.#deps = deps
-    this.#options = options
     this.#delivery = new Delivery(deps.log)
     // The main process judges and counts.
     const limits = { perUser: Number.POSITIVE_INFINITY, perAddress: Number.POSITIVE_INFINITY }
@@ -158,9 +156,11 @@ export class HeldStreams {
     this.#deps.onClosed(connection)
   }
 
-  #openingOf({ principal, address, requestId }: OpeningMessage, socket: Socket): Opening {
+  #openingOf(message: OpeningMessage, socket: Socket): Opening {
+    const { principal, address, requestId, publicUrl } = message
     const log = this.#logger
-    return { socket, principal: this.#principals.read(principal), address, log, requestId }
+    const known = { address, log, requestId, publicUrl }
+    return { socket, principal: this.#principals.read(principal), ...known }
   }
 
   #servicesOf(connection: number): SessionServices {
@@ -168,7 +168,6 @@ export class HeldStreams {
     return {
       log,
       delivery: this.#delivery,
-      publicUrl: this.#options.publicUrl,
       connections: {
         admit: () => {},
         add: (held) => {

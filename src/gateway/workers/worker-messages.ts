@@ -24,6 +24,7 @@ export interface OpeningMessage {
   readonly responseHead: string
   readonly address: string
   readonly requestId: string
+  readonly publicUrl: string
   readonly principal: PortablePrincipal
 }
 
@@ -52,7 +53,6 @@ export interface SocketMessage {
 /** What a worker needs to know at its start: its only argument, as JSON. */
 export interface WorkerOptions {
   readonly maxEventBytes: number
-  readonly publicUrl: string | undefined
   readonly logLevel: string
 }
 

@@ -89,7 +89,7 @@ export class WorkerPool implements AsyncDisposable {
    */
   handOver(
     kind: Handover['kind'],
-    { raw, id, ip, principal }: FastifyRequest,
+    { raw, id, ip, principal, publicUrl }: FastifyRequest,
     responseHead = '',
   ): boolean {
     const [worker] = [...this.#workers].sort((a, b) => a.connectionCount - b.connectionCount)
@@ -99,8 +99,8 @@ export class WorkerPool implements AsyncDisposable {
     if (socket === undefined) return false
     const behind = [this.#heads.get(raw) ?? Buffer.alloc(0), socket.early]
     const early = Buffer.concat(behind).toString('base64')
-    const request = { kind, url, headers, early, responseHead, address: ip, requestId: id }
-    worker.hold({ ...request, principal, socket })
+    const request = { kind, url, headers, early, responseHead, requestId: id, publicUrl }
+    worker.hold({ ...request, address: ip, principal, socket })
     return true
   }
 
