@@ -18,7 +18,7 @@ const ROUNDS = process.env['SOAK'] === undefined ? 4 : 40
 const MOST_BYTES_EACH = 2048
 
 /** Looks until a visitor that left must be gone; each collects the garbage, which takes its time. */
-const MOST_LOOKS = 200
+const MOST_LOOKS = 60
 
 async function measured(child: ChildProcess): Promise<Held> {
   child.send('measure')

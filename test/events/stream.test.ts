@@ -255,3 +255,16 @@ test('what is lost while a further subscription looks for its place is told', as
   const gap = { since: 'e:0', resumed: 'e:27', reason: 'slow' }
   assert.deepEqual(sink.data, [gap, 27, 28, 29])
 })
+
+test('a stream that is closed while it subscribes is not counted afterwards', async () => {
+  const fixture = new Fixture()
+  await fixture.publish('a', 1, 2)
+  for (let turns = 0; turns < 20; turns += 1) {
+    const { stream } = fixture.connect()
+    const subscribed = stream.subscribe(filters('a'), 'earliest')
+    for (let i = 0; i < turns; i += 1) await Promise.resolve()
+    stream[Symbol.dispose]()
+    await subscribed
+    assert.equal(fixture.delivery.subscribers.size, 0, `closed after ${turns} turns`)
+  }
+})

@@ -93,6 +93,7 @@ export class Stream implements Disposable {
       if (this.#isClosed) return
       const head = this.#cursor
       const start = await this.#start(since, head, filters, progress)
+      if (this.#isClosed) return
       // What was judged meanwhile was judged of older filters: these are served from here.
       this.#cursor = head
       const older = new Map(this.#filters)
