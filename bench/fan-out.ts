@@ -20,7 +20,7 @@ import {
   formatValidity,
   type Section,
 } from './measure/report.ts'
-import { startBroker, startBrokerWithWorkers } from './servers/broker.ts'
+import { startBroker } from './servers/broker.ts'
 import { startNats } from './servers/nats.ts'
 
 const PAYLOAD_BYTES = 128
@@ -37,8 +37,8 @@ export const fanOut: Line = {
     await using cleanup = new AsyncDisposableStack()
     const broker = await startBroker()
     cleanup.use(broker.process)
-    const workers = await startBrokerWithWorkers(WORKERS)
-    if (workers !== undefined) cleanup.use(workers.process)
+    const workers = await startBroker({ flags: [`--workers=${WORKERS}`] })
+    cleanup.use(workers.process)
     const nats = await startNats()
     cleanup.use(nats.process)
     const nullSender = cleanup.use(await NullServer.start())
@@ -53,9 +53,9 @@ export const fanOut: Line = {
     const brokerTarget = toBroker(broker, publisher, payload)
     const { messageBytes } = await load.run(brokerTarget, warmUp)
     const eventBytes = Math.round(messageBytes)
-    const targets: readonly (readonly [string, FanOutTarget | undefined])[] = [
+    const targets: readonly (readonly [string, FanOutTarget])[] = [
       ['broker', brokerTarget],
-      [`broker --workers ${WORKERS}`, workers && toBroker(workers, publisher, payload)],
+      [`broker --workers ${WORKERS}`, toBroker(workers, publisher, payload)],
       [`nats-server, payload ${PAYLOAD_BYTES} B`, toNats(nats, publisher, payload)],
       [
         `nats-server, payload ${eventBytes} B`,
@@ -63,7 +63,7 @@ export const fanOut: Line = {
       ],
       [`null sender, ${eventBytes} B`, nullSender.toTarget(eventBytes)],
     ]
-    for (const [, target] of targets) if (target !== undefined) await load.run(target, warmUp)
+    for (const [, target] of targets) await load.run(target, warmUp)
 
     const results: (readonly [number, readonly Rounds[]])[] = []
     for (const { subscribers, messages } of SIZES) {
@@ -71,7 +71,7 @@ export const fanOut: Line = {
       const contenders = targets.map(
         ([name, target]): Contender => ({
           name,
-          run: async () => (target === undefined ? undefined : await load.run(target, size)),
+          run: () => load.run(target, size),
         }),
       )
       options.tell(`${subscribers} subscribers`)

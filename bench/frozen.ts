@@ -13,7 +13,7 @@ import {
   formatValidity,
   type Section,
 } from './measure/report.ts'
-import { type RunningBroker, startBroker, startBrokerWithWorkers } from './servers/broker.ts'
+import { startBroker } from './servers/broker.ts'
 
 const SIZE = { payloadBytes: 16_384, perSecond: 50 }
 const SUBSCRIBERS = 1000
@@ -40,14 +40,14 @@ export const frozen: Line = {
     const subscribers = cleanup.use(new FanOutLoad())
     const load = { publisher, subscribers, messages: SIZE.perSecond * (isQuick ? 7 : SECONDS) }
     const results: (readonly [string, readonly Rounds[]])[] = []
-    for (const [name, start] of [
-      ['one process', () => startBroker()],
-      [`--workers ${WORKERS}`, () => startBrokerWithWorkers(WORKERS)],
+    for (const [name, flags] of [
+      ['one process', []],
+      [`--workers ${WORKERS}`, [`--workers=${WORKERS}`]],
     ] as const) {
       tell(name)
       const contenders = [FROZEN, 0].map((count) => ({
         name: `${count} frozen`,
-        run: () => measureBroker(start, load, count),
+        run: () => measureBroker(flags, load, count),
       }))
       results.push([name, await interleave(contenders, isQuick ? 2 : 5, tell)])
     }
@@ -55,14 +55,13 @@ export const frozen: Line = {
   },
 }
 
-/** Memory that was once used is kept: each run has a broker of its own. Undefined when there is none. */
+/** Memory that was once used is kept: each run has a broker of its own. */
 async function measureBroker(
-  start: () => Promise<RunningBroker | undefined>,
+  flags: readonly string[],
   { publisher, subscribers, messages }: Load,
   count: number,
-): Promise<Run | undefined> {
-  const broker = await start()
-  if (broker === undefined) return undefined
+): Promise<Run> {
+  const broker = await startBroker({ flags })
   await using process = broker.process
   const target = toBroker(broker, publisher, SIZE)
   const size = { subscribers: SUBSCRIBERS, withLatency: true }

@@ -12,12 +12,14 @@ import {
   formatValidity,
   type Section,
 } from './measure/report.ts'
-import { startBroker, startBrokerWithWorkers } from './servers/broker.ts'
+import { startBroker } from './servers/broker.ts'
 import { startNats } from './servers/nats.ts'
 
 const SIZE = { payloadBytes: 128, perSecond: 100 }
 const SUBSCRIBERS = 1000
-const WORKERS = [2, 3] as const
+
+/** With workers, and without a log on disk, as nats-server has none. */
+const VARIANTS = [['--workers=2'], ['--workers=3'], ['--workers=3', '--events=memory:']] as const
 
 export const latency: Line = {
   name: 'latency',
@@ -34,23 +36,20 @@ export const latency: Line = {
     const load = cleanup.use(new FanOutLoad())
     const size = { subscribers: SUBSCRIBERS, withLatency: true }
     const messages = SIZE.perSecond * (isQuick ? 2 : 8)
-    const targets: (readonly [string, FanOutTarget | undefined])[] = [
+    const targets: (readonly [string, FanOutTarget])[] = [
       ['broker', toBroker(broker, publisher, SIZE)],
       ['nats-server', toNats(nats, publisher, SIZE)],
     ]
-    for (const workers of WORKERS) {
-      const each = await startBrokerWithWorkers(workers)
-      if (each !== undefined) cleanup.use(each.process)
-      targets.push([`broker --workers ${workers}`, each && toBroker(each, publisher, SIZE)])
+    for (const flags of VARIANTS) {
+      const each = await startBroker({ flags })
+      cleanup.use(each.process)
+      targets.push([`broker ${flags.join(' ')}`, toBroker(each, publisher, SIZE)])
     }
-    for (const [, target] of targets) {
-      if (target !== undefined) await load.run(target, { ...size, messages: 100 })
-    }
+    for (const [, target] of targets) await load.run(target, { ...size, messages: 100 })
     const contenders = targets.map(
       ([name, target]): Contender => ({
         name,
-        run: async () =>
-          target === undefined ? undefined : await load.run(target, { ...size, messages }),
+        run: () => load.run(target, { ...size, messages }),
       }),
     )
     return section(await interleave(contenders, isQuick ? 2 : 5, tell))

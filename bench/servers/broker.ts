@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -89,13 +88,6 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
     return options.isUnixSocket ? 0 : Number(address)
   })
   return { process, host: '127.0.0.1', port, zmqSubscribePort, zmqSessionPort, flags }
-}
-
-/** Undefined when this version has no more processes. */
-export async function startBrokerWithWorkers(workers: number): Promise<RunningBroker | undefined> {
-  const flags = ['--workers', String(workers)]
-  const { status } = spawnSync(process.execPath, [BROKER_COMMAND, 'config', ...flags])
-  return status === 0 ? await startBroker({ flags }) : undefined
 }
 
 /** The offset that the log of the broker has come to. */
