@@ -163,11 +163,11 @@ function section(results: readonly (readonly [Form, readonly Rounds[]])[]): Sect
         'half the processor time of that thread. All of a turn of the loop in one message: the main thread idled ' +
         'while everybody waited for the same commit. Rows as one flat list, as columns, as one JSON text or as bytes in ' +
         'a buffer: each dearer to hand over than a list of lists, 0.85 us a row.',
-      'Not worth their lines, or their memory, 4% each or less: log lines gathered for a turn of the loop, or 4 KiB of them; ' +
+      'Not worth their lines, or their memory, 4% each or less: ' +
         'a young generation of 16 or 32 MB, which adds 16 or 33 MB to the process with 2000 idle connections; ' +
         'collecting it with one thread; counting up ids by the number; fewer events kept in memory.',
       'What limits, by processor time of the main thread while others used the machine too: the broker takes 50 us, the ' +
-        'bare Fastify 19. An append that answers at once, `--events memory:`, saves a seventh and does not reach half ' +
+        'bare Fastify 19. An append that answers at once, `--events memory:`, saves a quarter and does not reach half ' +
         'of the bare Fastify either. The system call that writes an answer is 10 us of both. Of the other 40, ' +
         'collecting garbage is 6, since what waits for its commit outlives a collection (3 with `memory:`, 2 in the ' +
         'bare Fastify); the event read, judged, composed and numbered 6; the message to the thread and back 3; the token ' +

@@ -116,6 +116,11 @@ function section(rounds: readonly Rounds[]): Section {
       'A pool of 16 threads in the place of 4: half as many files again, for the peer too.',
       'System calls of the broker for a file, by strace: one fdatasync of the content, 1.9 fsync (directory and two ' +
         'commits, each shared by several files), 1 openat, 1 link, 1 unlink, 6 statx, 3 readlink.',
+      'A pool of 48 threads: no difference. The main thread idles for 40% of the time: what limits is that the peer waits for ' +
+        'the disk twice, one after the other, and the broker three times, each in its turn behind what others wait ' +
+        'for. Of 18 ms with 16 at once on two cores: the look at what is there 5.2, of which most is a read of the ' +
+        'index that waits behind a commit; the intent (with the content, which is synced by then) 3.5; link and ' +
+        'unlink 2.7; the directory 2.1; index and event 2.7; what is before and after, 2.',
     ],
     tables: [
       {
