@@ -10,7 +10,7 @@ import type {
   Statement,
 } from './database.ts'
 
-type CommitRequest = Extract<DatabaseRequest, { commit: unknown }>
+type GroupRequest = Exclude<DatabaseRequest, { close: unknown }>
 
 /** Prepared statements that are kept; those of subscriptions differ by their filters. */
 const MAX_PREPARED = 500
@@ -68,19 +68,25 @@ function transaction(work: () => void): string | undefined {
   }
 }
 
-/** One transaction for the whole group; when it fails, one each, so that a bad one fails alone. */
-function commitGroup(group: readonly CommitRequest[]): DatabaseReply[] {
+/**
+ * One transaction for the whole group, whose queries see what stands before them; when it fails, one each, so
+ * that a bad one fails alone. A query between two commits must not cost a second fsync.
+ */
+function serveGroup(group: readonly GroupRequest[]): DatabaseReply[] {
+  if (!group.some((request) => 'commit' in request)) return group.map(answer)
+  const replies: DatabaseReply[] = []
   const failure = transaction(() => {
-    for (const { commit } of group) run(commit)
+    for (const request of group) replies.push(answer(request))
   })
-  if (failure === undefined) return group.map(() => DONE)
+  if (failure === undefined) return replies
   if (group.length === 1) return [{ error: failure }]
-  return group.flatMap((request) => commitGroup([request]))
+  return group.flatMap((request) => serveGroup([request]))
 }
 
-function answer(request: Exclude<DatabaseRequest, CommitRequest>): DatabaseReply {
-  if ('close' in request) {
-    database.close()
+/** @throws when a commit fails */
+function answer(request: GroupRequest): DatabaseReply {
+  if ('commit' in request) {
+    run(request.commit)
     return DONE
   }
   try {
@@ -90,29 +96,30 @@ function answer(request: Exclude<DatabaseRequest, CommitRequest>): DatabaseReply
   }
 }
 
-function rowCount({ commit }: CommitRequest): number {
-  return commit.reduce((sum, { rows }) => sum + rows.length, 0)
+function rowCount(request: GroupRequest): number {
+  return 'commit' in request ? request.commit.reduce((sum, { rows }) => sum + rows.length, 0) : 0
 }
 
 /** Serves everything that waits, in order, and answers once. */
 function serve(requests: readonly DatabaseRequest[]): DatabaseReply[] {
   const replies: DatabaseReply[] = []
-  let group: CommitRequest[] = []
+  let group: GroupRequest[] = []
   let rows = 0
   const flush = () => {
-    if (group.length > 0) replies.push(...commitGroup(group))
+    replies.push(...serveGroup(group))
     group = []
     rows = 0
   }
   for (const request of requests) {
-    if ('commit' in request) {
-      group.push(request)
-      rows += rowCount(request)
-      if (rows >= MAX_ROWS_PER_TRANSACTION) flush()
-    } else {
+    if ('close' in request) {
       flush()
-      replies.push(answer(request))
+      database.close()
+      replies.push(DONE)
+      continue
     }
+    group.push(request)
+    rows += rowCount(request)
+    if (rows >= MAX_ROWS_PER_TRANSACTION) flush()
   }
   flush()
   return replies
