@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -113,7 +113,25 @@ export class BrokerProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill('SIGKILL')
-    await rm(this.directory, { recursive: true, force: true })
+    try {
+      await this.#requireNoSecretInLogs()
+    } finally {
+      await rm(this.directory, { recursive: true, force: true })
+    }
+  }
+
+  /** Whatever a test did: no token is in the log, in the audit log, or in a log of an Nginx in front. */
+  async #requireNoSecretInLogs(): Promise<void> {
+    const secrets = Object.values<string>(TOKENS)
+    const admin = await this.adminToken().catch(() => '')
+    if (admin !== '') secrets.push(admin)
+    const texts = [['the log', this.#log]]
+    for await (const name of glob('{nginx/**/*.log,data/state/audit/*}', { cwd: this.directory })) {
+      texts.push([name, await readFile(join(this.directory, name), 'utf8')])
+    }
+    for (const [name, text = ''] of texts) {
+      if (secrets.some((secret) => text.includes(secret))) throw new Error(`a token is in ${name}`)
+    }
   }
 }
 
