@@ -82,7 +82,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     },
     // No hook is called for these.
     frameworkErrors: (error, request, reply) => {
-      reply.header('x-request-id', request.id).headers(ANSWER_HEADERS)
+      reply.header('x-request-id', request.id).headers({ ...ANSWER_HEADERS, connection: 'close' })
       send(error, request, reply)
       logRequest(requestLog, request, reply)
     },
@@ -125,6 +125,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
       throw new BrokerError('MEDIA_TYPE_UNSUPPORTED', 'bodies are sent without a content coding')
     }
     const { routeOptions, is404 } = request
+    // An upgrade that is refused ends its connection: a front that kept it would lose the next request on it.
+    if (request.ws) reply.header('connection', 'close')
     const takesWebSockets = routeOptions.config?.ws === true
     if (request.ws && !takesWebSockets && !is404) {
       throw new BrokerError('UPGRADE_REQUIRED', 'no WebSocket is served at this address')

@@ -65,6 +65,8 @@ describe('every answer', () => {
     assert.match(String(answer), /^HTTP\/1\.1 400 .*x-content-type-options: nosniff\r\n/is)
     await assert.rejects(TestSocket.open(`${broker.wsUrl}/events/**`), ({ response }) => {
       assert.equal(response.headers['x-content-type-options'], 'nosniff')
+      // Nginx would keep a connection that says otherwise, and lose the next request on it.
+      assert.equal(response.headers.connection, 'close')
       return response.statusCode === 401
     })
   })
