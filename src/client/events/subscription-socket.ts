@@ -51,7 +51,8 @@ export class SubscriptionSocket {
   #onAuthenticated: () => void = () => {}
   #subscribeId: number | undefined
   #retryAfterMs: number | undefined
-  #heardMs = 0
+  /** Since something was heard. */
+  #silentLooks = 0
   #watch: ReturnType<typeof setInterval> | undefined
 
   constructor(connection: Connection, interest: Interest, listener: SocketListener) {
@@ -81,7 +82,7 @@ export class SubscriptionSocket {
     this.#socket = socket
     this.#watchEvery(OPENING_TIMEOUT_MS)
     socket.addEventListener('message', ({ data }) => {
-      this.#heardMs = performance.now()
+      this.#silentLooks = 0
       const message = typeof data === 'string' ? parseServerMessage(data) : undefined
       if (message !== undefined && !this.#isOver) this.#receive(message, String(data))
     })
@@ -156,16 +157,17 @@ export class SubscriptionSocket {
 
   /**
    * Browsers do not show pings, so silence is all that tells a connection which is gone from one that is
-   * quiet: after one interval ask, after two give up.
+   * quiet: after one interval ask, after two give up. Counted by looks and not by the clock, so that nobody is
+   * given up who was not asked, be it that this program slept.
    */
   #watchEvery(intervalMs: number): void {
     clearInterval(this.#watch)
-    this.#heardMs = performance.now()
+    this.#silentLooks = 0
     this.#watch = setInterval(() => {
-      const silentMs = performance.now() - this.#heardMs
-      if (silentMs >= 2 * intervalMs) {
+      this.#silentLooks += 1
+      if (this.#silentLooks > 2) {
         this.#lose('no answer')
-      } else if (silentMs >= intervalMs && this.#subscribeId !== undefined) {
+      } else if (this.#silentLooks === 2 && this.#subscribeId !== undefined) {
         this.#send({ op: 'ping' })
       }
     }, intervalMs)
