@@ -1,16 +1,16 @@
-/** The thread of `database.ts`: commits in groups, answers queries between them. */
+/** The thread of `database.ts` that writes: commits in groups, queries between them. */
 import { backup, DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
+import type { Row, SqlValue, Statement } from './statement.ts'
 import type {
   CopyRequest,
   DatabaseReply,
   DatabaseRequest,
-  Row,
-  SqlValue,
-  Statement,
-} from './database.ts'
+  DatabaseThreadData,
+  RequestGroup,
+} from './thread-messages.ts'
 
-type GroupRequest = Exclude<DatabaseRequest, { close: unknown }>
+type SharedRequest = Exclude<DatabaseRequest, { close: unknown }>
 
 /** Prepared statements that are kept; those of subscriptions differ by their filters. */
 const MAX_PREPARED = 500
@@ -23,11 +23,13 @@ const PAGES_PER_STEP = 1024
 
 if (parentPort === null) throw new Error('database-thread.ts is started by database.ts')
 const port = parentPort
-const database = new DatabaseSync(workerData.path as string)
+const { path, written } = workerData as DatabaseThreadData
+const database = new DatabaseSync(path)
+// NORMAL: a commit is written to the journal, which `journal-thread.ts` makes durable while the next is written.
 database.exec(`
   PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
+  PRAGMA synchronous = NORMAL;
   PRAGMA foreign_keys = ON;
   PRAGMA busy_timeout = 1000;
   PRAGMA wal_autocheckpoint = 1000;
@@ -72,19 +74,19 @@ function transaction(work: () => void): string | undefined {
  * One transaction for the whole group, whose queries see what stands before them; when it fails, one each, so
  * that a bad one fails alone. A query between two commits must not cost a second fsync.
  */
-function serveGroup(group: readonly GroupRequest[]): DatabaseReply[] {
-  if (!group.some((request) => 'commit' in request)) return group.map(answer)
+function serveTogether(requests: readonly SharedRequest[]): DatabaseReply[] {
+  if (!requests.some((request) => 'commit' in request)) return requests.map(answer)
   const replies: DatabaseReply[] = []
   const failure = transaction(() => {
-    for (const request of group) replies.push(answer(request))
+    for (const request of requests) replies.push(answer(request))
   })
   if (failure === undefined) return replies
-  if (group.length === 1) return [{ error: failure }]
-  return group.flatMap((request) => serveGroup([request]))
+  if (requests.length === 1) return [{ error: failure }]
+  return requests.flatMap((request) => serveTogether([request]))
 }
 
 /** @throws when a commit fails */
-function answer(request: GroupRequest): DatabaseReply {
+function answer(request: SharedRequest): DatabaseReply {
   if ('commit' in request) {
     run(request.commit)
     return DONE
@@ -96,17 +98,22 @@ function answer(request: GroupRequest): DatabaseReply {
   }
 }
 
-function rowCount(request: GroupRequest): number {
+function rowCount(request: SharedRequest): number {
   return 'commit' in request ? request.commit.reduce((sum, { rows }) => sum + rows.length, 0) : 0
+}
+
+function serveGroup({ number, requests }: RequestGroup): void {
+  port.postMessage(serve(requests))
+  if (requests.some((request) => !('query' in request))) written.postMessage(number)
 }
 
 /** Serves everything that waits, in order, and answers once. */
 function serve(requests: readonly DatabaseRequest[]): DatabaseReply[] {
   const replies: DatabaseReply[] = []
-  let group: GroupRequest[] = []
+  let group: SharedRequest[] = []
   let rows = 0
   const flush = () => {
-    replies.push(...serveGroup(group))
+    replies.push(...serveTogether(group))
     group = []
     rows = 0
   }
@@ -126,10 +133,10 @@ function serve(requests: readonly DatabaseRequest[]): DatabaseReply[] {
 }
 
 /** What came while a step of a copy was under way: a write beside its first step would end the copy. */
-let held: DatabaseRequest[][] | undefined
+let held: RequestGroup[] | undefined
 
 function serveHeld(): void {
-  for (const requests of held?.splice(0) ?? []) port.postMessage(serve(requests))
+  for (const group of held?.splice(0) ?? []) serveGroup(group)
 }
 
 /** In steps between the groups, so that commits do not wait for all of it; what they change is copied too. */
@@ -145,8 +152,8 @@ async function copyTo({ path, reply }: CopyRequest): Promise<void> {
   held = undefined
 }
 
-port.on('message', (message: DatabaseRequest[] | CopyRequest) => {
+port.on('message', (message: RequestGroup | CopyRequest) => {
   if ('path' in message) void copyTo(message)
-  else if (held === undefined) port.postMessage(serve(message))
+  else if (held === undefined) serveGroup(message)
   else held.push(message)
 })

@@ -1,83 +1,57 @@
 import { once } from 'node:events'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { MessageChannel, type Transferable, Worker } from 'node:worker_threads'
+import { GroupsInFlight, type ServedGroup, type Waiting } from './groups-in-flight.ts'
+import type { Row, SqlValue, Statement } from './statement.ts'
+import type {
+  CopyRequest,
+  DatabaseReply,
+  DatabaseRequest,
+  DatabaseThreadData,
+  JournalThreadData,
+  RequestGroup,
+} from './thread-messages.ts'
 
-/** What SQLite stores and returns here. Integers beyond 2^53 come back as bigint. */
-export type SqlValue = null | number | bigint | string | Uint8Array
-
-/** One SQL statement and the rows of parameters it is run for, in order. */
-export interface Statement {
-  readonly sql: string
-  readonly rows: readonly (readonly SqlValue[])[]
-}
-
-export type Row = Readonly<Record<string, SqlValue>>
-
-/** Work sent to the thread, which answers each group with as many replies; see `database-thread.ts`. */
-export type DatabaseRequest =
-  | { readonly commit: readonly Statement[] }
-  | { readonly query: string; readonly values: readonly SqlValue[] }
-  | { readonly close: true }
-
-/** A copy of the database to be made while it is in use; answered on a port of its own. */
-export interface CopyRequest {
-  readonly path: string
-  readonly reply: MessagePort
-}
-
-export interface DatabaseReply {
-  readonly rows?: readonly Row[]
-  readonly error?: string
-}
-
-/** What came together, shared transactions, and was answered together. */
-export interface ServedGroup {
-  readonly requests: number
-  readonly seconds: number
-  /** What SQLite said of one that failed. */
-  readonly failure: string | undefined
-}
-
-interface Waiting {
+interface Request extends Waiting {
   request(): DatabaseRequest
-  resolve(rows: readonly Row[]): void
-  reject(error: Error): void
 }
+
+/** Enough for one that is gathered while another is written and a third is synced. */
+const MAX_GROUPS_IN_FLIGHT = 3
 
 /**
- * The broker's one SQLite database, on a thread of its own because `node:sqlite` is synchronous. It knows
+ * The broker's one SQLite database, on threads of its own because `node:sqlite` is synchronous. It knows
  * nothing of events or files: capabilities hand it statements and rows, so that the change of a file and
  * the event that tells it can share one transaction.
  *
- * Commits that wait together share one transaction and one fsync (group commit), and resolve in the order
- * in which they were asked for. A resolved commit survives power loss (WAL, `synchronous=FULL`).
+ * Commits that wait together share one transaction and one sync (group commit), and resolve in the order
+ * in which they were asked for. While one group is synced the next is written, and queries are answered. A
+ * resolved commit survives power loss: with a WAL, what `synchronous=FULL` does more than NORMAL is to sync
+ * the journal after each transaction, and that is done by the second thread.
+ *
+ * A sync that fails is the end of the database: nobody knows then what the disk holds (fsyncgate).
  */
 export class Database implements AsyncDisposable {
-  readonly #thread: Worker
-  /** What the thread is at work on. */
-  #sent: readonly Waiting[] = []
-  /** What it is given next, as one group. */
-  #outbox: Waiting[] = []
-  readonly #observe: (group: ServedGroup) => void
-  #sentAtMs = 0
+  readonly #writer: Worker
+  readonly #groups: GroupsInFlight
+  /** What is sent next, as one group. */
+  #outbox: Request[] = []
+  #syncer: Worker | undefined
+  #journal: FileHandle | undefined
   /** Copies are made one after the other; a database is not closed under one. */
   #copying: Promise<void> = Promise.resolve()
   #closing: Promise<void> | undefined
   #failure: Error | undefined
 
-  private constructor(thread: Worker, observe: (group: ServedGroup) => void) {
-    this.#thread = thread
-    this.#observe = observe
-    thread.on('message', (replies: readonly DatabaseReply[]) => {
-      const served = this.#sent
-      this.#sent = []
-      const seconds = (performance.now() - this.#sentAtMs) / 1000
-      this.#observe({ requests: served.length, seconds, failure: failureIn(replies) })
+  private constructor(writer: Worker, observe: (group: ServedGroup) => void) {
+    this.#writer = writer
+    this.#groups = new GroupsInFlight(observe)
+    writer.on('message', (replies: readonly DatabaseReply[]) => {
+      this.#groups.written(replies)
       this.#post()
-      for (const [i, waiting] of served.entries()) settle(waiting, replies[i])
     })
-    thread.on('error', (cause) => this.#fail(new Error('the database thread failed', { cause })))
+    writer.on('error', (cause) => this.#fail(new Error('the database thread failed', { cause })))
   }
 
   /** Opens or creates the database file. `:memory:` is a database that ends with this object. */
@@ -87,14 +61,16 @@ export class Database implements AsyncDisposable {
   ): Promise<Database> {
     // Made here, since SQLite would let everybody read it; its journals take its mode.
     if (path !== ':memory:') await (await open(path, 'a', 0o600)).close()
-    // The built package has `.js` where the source has `.ts`.
-    const file = `./database-thread${extname(import.meta.url)}`
-    const thread = new Worker(new URL(file, import.meta.url), { workerData: { path } })
-    const database = new Database(thread, observe)
+    const { port1, port2 } = new MessageChannel()
+    const data: DatabaseThreadData = { path, written: port1 }
+    const database = new Database(startThread('database-thread', data, port1), observe)
     try {
       await database.query('PRAGMA user_version')
+      // There from the first query on, and the same file until the database is closed.
+      const journal = path === ':memory:' ? undefined : await open(`${path}-wal`)
+      database.#sync(journal, { journal: journal?.fd, written: port2 })
     } catch (cause) {
-      await thread.terminate()
+      await database.#writer.terminate()
       const isLocked = /locked/.test(String((cause as Error).cause ?? cause))
       const detail = isLocked ? 'is in use by another process' : 'cannot be opened'
       throw new Error(`the database ${path} ${detail}`, { cause })
@@ -104,7 +80,7 @@ export class Database implements AsyncDisposable {
 
   /** Requests that are being served or wait for it. */
   get waiting(): number {
-    return this.#sent.length + this.#outbox.length
+    return this.#groups.requests + this.#outbox.length
   }
 
   /**
@@ -113,14 +89,14 @@ export class Database implements AsyncDisposable {
    * @param statements - or what gives them, asked once when the thread takes them: more may be added until then
    */
   commit(statements: readonly Statement[] | (() => readonly Statement[])): Promise<unknown> {
-    return this.#send(() => ({
+    return this.#send(true, () => ({
       commit: typeof statements === 'function' ? statements() : statements,
     }))
   }
 
   /** Reads; sees every commit that was asked for before. */
   async query<Result = Row>(sql: string, values: readonly SqlValue[] = []): Promise<Result[]> {
-    return (await this.#send(() => ({ query: sql, values }))) as Result[]
+    return (await this.#send(false, () => ({ query: sql, values }))) as Result[]
   }
 
   /**
@@ -149,7 +125,7 @@ export class Database implements AsyncDisposable {
     await (await open(path, 'wx', 0o600)).close()
     const { port1, port2 } = new MessageChannel()
     try {
-      this.#thread.postMessage({ path, reply: port2 } satisfies CopyRequest, [port2])
+      this.#writer.postMessage({ path, reply: port2 } satisfies CopyRequest, [port2])
       const { error }: DatabaseReply = await Promise.race([
         once(port1, 'message').then(([reply]) => reply),
         // When the thread ends.
@@ -161,43 +137,59 @@ export class Database implements AsyncDisposable {
     }
   }
 
+  /** From here on commits are answered. */
+  #sync(journal: FileHandle | undefined, data: JournalThreadData): void {
+    this.#journal = journal
+    this.#syncer = startThread('journal-thread', data, data.written)
+    this.#syncer.on('message', (through: number) => {
+      this.#groups.synced(through)
+      this.#post()
+    })
+    this.#syncer.on('error', (cause) =>
+      this.#fail(new Error('the database could not be synced', { cause })),
+    )
+  }
+
   async #close(): Promise<void> {
     await this.#copying
     if (this.#failure === undefined) {
-      const closed = this.#send(() => ({ close: true }))
+      // Answered behind all commits; syncs what they wrote.
+      const closed = this.#send(true, () => ({ close: true }))
       this.#failure = new Error('the database is closed')
       await closed
     }
-    await this.#thread.terminate()
+    await Promise.all([this.#writer.terminate(), this.#syncer?.terminate()])
+    // Nothing was written by this descriptor itself: that it cannot be closed harms nobody.
+    await this.#journal?.close().catch(() => undefined)
   }
 
-  #send(request: () => DatabaseRequest): Promise<readonly Row[]> {
+  #send(awaitsSync: boolean, request: () => DatabaseRequest): Promise<readonly Row[]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     if (this.#outbox.length === 0) queueMicrotask(() => this.#post())
-    return new Promise((resolve, reject) => this.#outbox.push({ request, resolve, reject }))
+    return new Promise((resolve, reject) => {
+      this.#outbox.push({ awaitsSync, request, resolve, reject })
+    })
   }
 
   #post(): void {
-    if (this.#sent.length > 0 || this.#outbox.length === 0) return
-    this.#sent = this.#outbox
+    if (this.#groups.size >= MAX_GROUPS_IN_FLIGHT || this.#outbox.length === 0) return
+    const requests = this.#outbox
     this.#outbox = []
-    this.#sentAtMs = performance.now()
-    this.#thread.postMessage(this.#sent.map(({ request }) => request()))
+    const number = this.#groups.send(requests)
+    const group: RequestGroup = { number, requests: requests.map(({ request }) => request()) }
+    this.#writer.postMessage(group)
   }
 
   #fail(error: Error): void {
     this.#failure = error
-    for (const { reject } of [...this.#sent, ...this.#outbox]) reject(error)
-    this.#sent = []
-    this.#outbox = []
+    this.#groups.fail(error)
+    for (const { reject } of this.#outbox.splice(0)) reject(error)
   }
 }
 
-function settle({ resolve, reject }: Waiting, reply: DatabaseReply | undefined): void {
-  if (reply !== undefined && reply.error === undefined) resolve(reply.rows ?? [])
-  else reject(new Error(reply?.error ?? 'the database gave no answer'))
-}
-
-function failureIn(replies: readonly DatabaseReply[]): string | undefined {
-  return replies.find(({ error }) => error !== undefined)?.error
+/** @param name - of a module in this folder */
+function startThread(name: string, workerData: unknown, port: Transferable): Worker {
+  // The built package has `.js` where the source has `.ts`.
+  const file = new URL(`./${name}${extname(import.meta.url)}`, import.meta.url)
+  return new Worker(file, { workerData, transferList: [port] })
 }

@@ -1,5 +1,6 @@
 import type { UsersDiff } from '../auth/users-file/users-diff.ts'
-import type { Database, Statement } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
+import type { Statement } from '../database/statement.ts'
 import type { EventDraft, EventLog } from '../events/log/event-log.ts'
 import type { SqliteEventLog } from '../events/log/sqlite-event-log.ts'
 import { composeOwnEvent } from '../events/publish/compose-event.ts'

@@ -1,4 +1,5 @@
-import type { Database, ServedGroup } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
+import type { ServedGroup } from '../database/groups-in-flight.ts'
 
 /** Commits that fail for want of space or because the disk is broken; a bad statement is none of them. */
 const STORAGE_FAILURE = /full|disk i\/o|readonly|unable to open/i

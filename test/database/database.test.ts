@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { closeSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -111,3 +112,31 @@ test('copies are whole while commits go on, and a database is not closed under o
     await rm(directory, { recursive: true, force: true })
   }
 })
+
+test('when the disk cannot be synced, no commit is answered as durable, then or later', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'broker-'))
+  try {
+    const path = join(directory, 'x.db')
+    await using database = await Database.open(path)
+    await database.commit([CREATE])
+    closeSync(await descriptorOf(`${path}-wal`))
+    const commits = [1, 2].map((x) => database.commit([insert([x, 'a'])]))
+    for (const { reason } of (await Promise.allSettled(commits)) as PromiseRejectedResult[]) {
+      assert.match(String(reason), /could not be synced/)
+    }
+    await assert.rejects(database.commit([]), /could not be synced/)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+})
+
+/** The descriptor by which this process can only read a file. */
+async function descriptorOf(file: string): Promise<number> {
+  for (const descriptor of await readdir('/proc/self/fd')) {
+    const target = await readlink(`/proc/self/fd/${descriptor}`).catch(() => undefined)
+    if (target !== file) continue
+    const info = await readFile(`/proc/self/fdinfo/${descriptor}`, 'utf8')
+    if (/^flags:\s+\d*0$/m.test(info)) return Number(descriptor)
+  }
+  throw new Error(`${file} is not open`)
+}

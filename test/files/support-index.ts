@@ -1,4 +1,5 @@
-import { Database, type Statement } from '../../src/database/database.ts'
+import { Database } from '../../src/database/database.ts'
+import type { Statement } from '../../src/database/statement.ts'
 import type { FileChange } from '../../src/files/file-change.ts'
 import type { TellChanges } from '../../src/files/index/file-index.ts'
 import { MemoryFileIndex } from '../../src/files/index/memory-file-index.ts'

@@ -1,4 +1,5 @@
-import type { Database, Statement } from '../../database/database.ts'
+import type { Database } from '../../database/database.ts'
+import type { Statement } from '../../database/statement.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { Topic } from '../../protocol/topic.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'

@@ -1,5 +1,6 @@
 /** The tables of the durable log and the statements over them. */
-import type { Database, SqlValue, Statement } from '../../database/database.ts'
+import type { Database } from '../../database/database.ts'
+import type { SqlValue, Statement } from '../../database/statement.ts'
 import type { Topic } from '../../protocol/topic.ts'
 import { DUPLICATE_WINDOW_MS } from './duplicates.ts'
 import type { Trimmed } from './history.ts'

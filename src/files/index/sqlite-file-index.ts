@@ -1,4 +1,5 @@
-import type { Database, Row, Statement } from '../../database/database.ts'
+import type { Database } from '../../database/database.ts'
+import type { Row, Statement } from '../../database/statement.ts'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { fingerprintFromText, fingerprintText } from '../fingerprint.ts'
 import {

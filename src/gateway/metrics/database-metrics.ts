@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
-import type { Database, ServedGroup } from '../../database/database.ts'
+import type { Database } from '../../database/database.ts'
+import type { ServedGroup } from '../../database/groups-in-flight.ts'
 import type { Metrics } from './metrics.ts'
 
 const DATABASE_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 2]
