@@ -7,7 +7,6 @@ import type { IndexEntry } from '../index/index-entry.ts'
 import { entriesOf, touched } from '../store/serve-links.ts'
 import { isMissing } from '../store/storage-fault.ts'
 import { unlinkIfThere } from '../store/unlink-if-there.ts'
-import { statOf } from '../store/visible-file.ts'
 import { temporaryId } from '../uploads/temporary-file.ts'
 import type { Volume } from '../volumes/volume.ts'
 import type { Volumes } from '../volumes/volumes.ts'
@@ -88,11 +87,11 @@ async function adopt(
   kept: KeptFile,
 ): Promise<boolean> {
   await using place = await volume.findPlace(entry.path, 'read')
-  const visible = await statOf(place)
+  const visible = await place?.stat()
   if (visible !== undefined && inodeKey(fingerprintOf(visible)) === inodeKey(kept.fingerprint)) {
     // It was linked and never replaced.
     await unlink(kept.file)
-    const after = await statOf(place)
+    const after = await place?.stat()
     const put = after === undefined ? undefined : touched(entry, fingerprintOf(after))
     if (put !== undefined) await index.apply({ put: [put], changes: [] })
     return false

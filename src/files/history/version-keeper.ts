@@ -5,10 +5,10 @@ import { type Fingerprint, fingerprintOf, sameContent } from '../fingerprint.ts'
 import type { FileIndex, IndexMutation } from '../index/file-index.ts'
 import type { IndexEntry } from '../index/index-entry.ts'
 import { unlinkIfThere } from '../store/unlink-if-there.ts'
-import { statOf } from '../store/visible-file.ts'
 import type { DirectorySync } from '../uploads/directory-sync.ts'
 import { ConfinedDirectory } from '../volumes/confined-directory.ts'
-import type { Place, Volume } from '../volumes/volume.ts'
+import type { Place } from '../volumes/place.ts'
+import type { Volume } from '../volumes/volume.ts'
 import { inodeKey } from '../watch/move-pairs.ts'
 import { expiredVersions, keepsFormer } from './version-policy.ts'
 import type { FileVersion } from './version-records.ts'
@@ -81,7 +81,7 @@ export class VersionKeeper {
     }
     const release = () => this.#linked.delete(key)
     try {
-      await link(place.directory.at(place.name), file)
+      await link(place.file, file)
       return await this.#former(leaving, { file, deleted: false, undo, release })
     } catch (error) {
       await undo()
@@ -99,7 +99,7 @@ export class VersionKeeper {
     const { place, entry } = leaving
     const file = await this.#fileFor(leaving, true)
     if (file === undefined) return undefined
-    const visible = place.directory.at(place.name)
+    const visible = place.file
     const undo = async () => {
       // Not by a rename, which could replace what has come there meanwhile.
       await link(file, visible)
@@ -163,7 +163,7 @@ export class VersionKeeper {
 
   /** A second name that came and went moved the `ctime`: without this the file would be read again. */
   async #correct(place: Place, entry: IndexEntry): Promise<void> {
-    const stats = await statOf(place)
+    const stats = await place.stat()
     if (stats === undefined) return
     const fingerprint = fingerprintOf(stats)
     if (!sameContent(entry.fingerprint, fingerprint)) return

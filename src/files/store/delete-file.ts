@@ -8,7 +8,7 @@ import type { ConfinedDirectory } from '../volumes/confined-directory.ts'
 import type { Volume } from '../volumes/volume.ts'
 import type { DeletedFile, DeleteGuard } from './file-store.ts'
 import { errorCode } from './storage-fault.ts'
-import { inspect, isServable, statOf } from './visible-file.ts'
+import { inspect, isServable } from './visible-file.ts'
 
 /**
  * Removes a file and tells it; the caller holds the lock of the path. After a crash in between, the next
@@ -23,7 +23,7 @@ export async function deleteFile(
   guard: DeleteGuard,
 ): Promise<DeletedFile | undefined> {
   await using place = await volume.findPlace(path, 'write')
-  const found = await statOf(place)
+  const found = await place?.stat()
   if (found !== undefined && !isServable(found, deps.ownLinks)) return undefined
   const { file, entry, isTold } = await inspect(path, place, deps)
   if (place === undefined || file === undefined) return undefined
@@ -34,7 +34,7 @@ export async function deleteFile(
   // A content that was never told, or was refused, is none that could be brought back.
   await using former =
     entry && isTold ? await deps.keeper.take({ id: randomUUID(), volume, place, entry }) : undefined
-  if (former === undefined) await unlink(place.directory.at(place.name))
+  if (former === undefined) await unlink(place.file)
   former?.settle()
   const key = path.slice(0, -place.name.length)
   await deps.directorySync.sync(key, () => place.directory.sync())

@@ -90,7 +90,7 @@ export class DiskListing {
     try {
       await using place = await volumes.of(path)?.findPlace(path, 'read')
       if (place === undefined) return undefined
-      const stats = await lstat(place.directory.at(place.name), { bigint: true })
+      const stats = await lstat(place.file, { bigint: true })
       if (!isServable(stats, ownLinks)) return undefined
       const known = await accepted.known(path, stats, await index.get(path))
       if (known === undefined) return undefined

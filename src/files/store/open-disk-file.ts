@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { FilePath } from '../../protocol/file-path.ts'
-import type { Place } from '../volumes/volume.ts'
+import type { Place } from '../volumes/place.ts'
 import type { KnownFile, OpenFile } from './file-store.ts'
 
 /** Never follows a link, and never waits for the other end of a FIFO. */
@@ -74,7 +74,7 @@ export class OpenDiskFile implements OpenFile {
 
 /** Opens what is at a place, whatever it is. @throws ENOENT; ELOOP for a link; ENXIO for a socket */
 export async function openLeaf(place: Place): Promise<{ handle: FileHandle; stats: BigIntStats }> {
-  const handle = await open(place.directory.at(place.name), READ)
+  const handle = await open(place.file, READ)
   try {
     return { handle, stats: await handle.stat({ bigint: true }) }
   } catch (error) {

@@ -11,7 +11,6 @@ import type { InFlightPaths } from '../uploads/in-flight-paths.ts'
 import type { Volume } from '../volumes/volume.ts'
 import { isMissing } from './storage-fault.ts'
 import { unlinkIfThere } from './unlink-if-there.ts'
-import { statOf } from './visible-file.ts'
 
 interface ServeLink {
   readonly volume: Volume
@@ -151,12 +150,12 @@ export class ServeLinks implements AsyncDisposable {
       throw error
     })
     if (place === undefined) return false
-    const [before, entry] = [await statOf(place), await this.#deps.index.get(path)]
+    const [before, entry] = [await place.stat(), await this.#deps.index.get(path)]
     if (before === undefined || entry === undefined) return false
     if (!sameFingerprint(entry.fingerprint, fingerprintOf(before))) return false
     return await this.#deps.inFlight.during([path], async () => {
-      if (!(await work(place.directory.at(place.name), before))) return false
-      const after = await statOf(place)
+      if (!(await work(place.file, before))) return false
+      const after = await place.stat()
       const put = after === undefined ? undefined : touched(entry, fingerprintOf(after))
       if (put !== undefined) await this.#deps.index.apply({ put: [put], changes: [] })
       return true
@@ -193,10 +192,10 @@ export async function sweepServeLinks(volume: Volume, index: FileIndex): Promise
     const files = left.get(key)
     if (files === undefined || volume.segmentsOf(entry.path) === undefined) continue
     await using place = await volume.findPlace(entry.path, 'read')
-    const before = await statOf(place)
+    const before = await place?.stat()
     for (const file of files) await unlinkIfThere(file)
     left.delete(key)
-    const after = await statOf(place)
+    const after = await place?.stat()
     const wasTold =
       before !== undefined && sameFingerprint(entry.fingerprint, fingerprintOf(before))
     const put = wasTold && after !== undefined && touched(entry, fingerprintOf(after))

@@ -1,14 +1,12 @@
 import type { BigIntStats } from 'node:fs'
-import { lstat } from 'node:fs/promises'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { FileIndex } from '../index/file-index.ts'
 import type { IndexEntry } from '../index/index-entry.ts'
-import type { Place } from '../volumes/volume.ts'
+import type { Place } from '../volumes/place.ts'
 import type { AcceptedContents } from './accepted-contents.ts'
 import type { KnownFile } from './file-store.ts'
 import { isTold } from './known-file.ts'
-import { isMissing } from './storage-fault.ts'
 
 /** How many names of a file, by device and inode, are the broker's own beside the visible one. */
 export type OwnLinks = (dev: bigint, ino: bigint) => number
@@ -63,7 +61,7 @@ async function look(
   { index, ownLinks, accepted }: InspectDeps,
 ): Promise<VisibleState> {
   const entry = await index.get(path)
-  const stats = await statOf(place)
+  const stats = await place?.stat()
   if (stats === undefined) return { file: undefined, stats, entry, isTold: entry === undefined }
   if (!isServable(stats, ownLinks)) {
     const what = stats.isDirectory() ? 'a directory' : 'something that is not served'
@@ -71,15 +69,4 @@ async function look(
   }
   const file = await accepted.known(path, stats, entry)
   return { file, stats, entry, isTold: isTold(stats, entry) }
-}
-
-/** Never follows a link. @returns undefined when there is nothing of that name */
-export async function statOf(place: Place | undefined): Promise<BigIntStats | undefined> {
-  if (place === undefined) return undefined
-  try {
-    return await lstat(place.directory.at(place.name), { bigint: true })
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
 }

@@ -10,7 +10,8 @@ import { entityTagOf } from '../store/entity-tag.ts'
 import type { CommittedFile, WriteGuard } from '../store/file-store.ts'
 import { errorCode, storageFault } from '../store/storage-fault.ts'
 import { type InspectDeps, inspect, type VisibleState } from '../store/visible-file.ts'
-import type { Place, Volume } from '../volumes/volume.ts'
+import type { Place } from '../volumes/place.ts'
+import type { Volume } from '../volumes/volume.ts'
 import type { DirectorySync } from './directory-sync.ts'
 import type { InFlightPaths } from './in-flight-paths.ts'
 import { mapSome } from './map-some.ts'
@@ -148,8 +149,12 @@ function isSame({ before, temporary }: Admitted): boolean {
   return before.isTold && before.file?.sha256 === temporary.sha256
 }
 
-async function intend(deps: CommitDeps, { temporary }: Ready, batch: string): Promise<void> {
-  const { dev, ino } = await temporary.handle.stat({ bigint: true })
+async function intend(
+  deps: CommitDeps,
+  { temporary, volume }: Ready,
+  batch: string,
+): Promise<void> {
+  const { dev, ino } = await volume.statOpen(temporary.handle)
   const { id, path, sha256, share } = temporary
   await deps.index.intend({ id, batch, path, dev, ino, sha256, uploader: share?.uploader })
 }
@@ -187,7 +192,7 @@ async function publish(
       failure = error
       break
     }
-    const stats = await upload.temporary.handle.stat({ bigint: true })
+    const stats = await upload.volume.statOpen(upload.temporary.handle)
     const { path, sha256, share } = upload.temporary
     const entry = { path, fingerprint: fingerprintOf(stats), sha256, uploader: share?.uploader }
     done.push({ upload, former, entry, modifiedMs: Number(stats.mtimeNs / 1_000_000n) })
@@ -256,7 +261,7 @@ function isRace(failure: unknown): boolean {
  * since: the only way in Node to create and never to replace.
  */
 async function makeVisible({ temporary, place, before, volume }: Ready): Promise<void> {
-  const target = place.directory.at(place.name)
+  const target = place.file
   if (before.stats === undefined) {
     await link(temporary.file, target)
     await unlink(temporary.file)

@@ -11,8 +11,8 @@ import type { FileIndex, UploadIntent } from '../index/file-index.ts'
 import type { IndexEntry } from '../index/index-entry.ts'
 import { sweepServeLinks } from '../store/serve-links.ts'
 import { isMissing } from '../store/storage-fault.ts'
-import { statOf } from '../store/visible-file.ts'
-import type { Place, Volume } from '../volumes/volume.ts'
+import type { Place } from '../volumes/place.ts'
+import type { Volume } from '../volumes/volume.ts'
 import type { Volumes } from '../volumes/volumes.ts'
 import { temporaryId } from './temporary-file.ts'
 
@@ -94,7 +94,7 @@ async function recoverBatch(
 /** True when the rename happened: the visible file is the temporary one, and whole. */
 async function isVisible(volumes: Volumes, intent: UploadIntent): Promise<boolean> {
   await using place = await placeOf(volumes, intent)
-  const stats = await statOf(place)
+  const stats = await place?.stat()
   if (place === undefined || stats?.dev !== intent.dev || stats.ino !== intent.ino) return false
   // An inode number is given again when its file is gone: the content decides.
   return (await digestOf(place)) === intent.sha256
@@ -113,12 +113,12 @@ async function finish(
   if (temporary !== undefined) {
     // A link was made and its first name not yet removed, or the turn of this file had not come.
     if (isVisibleNow) await unlink(temporary)
-    else await rename(temporary, place.directory.at(place.name))
+    else await rename(temporary, place.file)
   } else if (!isVisibleNow) {
     return undefined
   }
   await place.directory.sync()
-  const stats = await statOf(place)
+  const stats = await place.stat()
   if (stats === undefined) return undefined
   const { path, sha256, uploader } = intent
   return { path, fingerprint: fingerprintOf(stats), sha256, uploader }
@@ -147,7 +147,7 @@ async function temporaryOf(volume: Volume, intent: UploadIntent): Promise<string
 
 async function digestOf(place: Place): Promise<string> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-  await using file = await open(place.directory.at(place.name), flags)
+  await using file = await open(place.file, flags)
   const hash = createHash('sha256')
   for await (const chunk of file.createReadStream({ autoClose: false })) hash.update(chunk)
   return hash.digest('hex')

@@ -1,6 +1,6 @@
-import { constants, existsSync } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open, readlink } from 'node:fs/promises'
-import { errorCode } from '../store/storage-fault.ts'
+import { type BigIntStats, constants, existsSync, lstatSync, readlinkSync } from 'node:fs'
+import { type FileHandle, lstat, mkdir, open } from 'node:fs/promises'
+import { errorCode, isMissing } from '../store/storage-fault.ts'
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
@@ -20,21 +20,23 @@ const HAS_DESCRIPTORS = process.platform === 'linux' && existsSync(DESCRIPTORS)
 export class ConfinedDirectory implements AsyncDisposable {
   readonly #handle: FileHandle
   readonly #path: string
+  readonly #answersAtOnce: boolean
   #holders = 1
 
-  private constructor(handle: FileHandle, path: string) {
+  private constructor(handle: FileHandle, path: string, answersAtOnce: boolean) {
     this.#handle = handle
-    this.#path = path
+    this.#path = HAS_DESCRIPTORS ? `${DESCRIPTORS}/${handle.fd}` : path
+    this.#answersAtOnce = answersAtOnce
   }
 
-  /** @param directory - trusted: symbolic links that lead to it are followed */
-  static async openRoot(directory: string): Promise<ConfinedDirectory> {
+  /**
+   * @param directory - trusted: symbolic links that lead to it are followed
+   * @param answersAtOnce - whether its file system does, and may be asked without a thread of the pool: the trip
+   *   to one costs ten times the question, and most of a small upload was such trips
+   */
+  static async openRoot(directory: string, answersAtOnce = false): Promise<ConfinedDirectory> {
     const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY)
-    return ConfinedDirectory.#of(handle, directory)
-  }
-
-  static #of(handle: FileHandle, path: string): ConfinedDirectory {
-    return new ConfinedDirectory(handle, HAS_DESCRIPTORS ? `${DESCRIPTORS}/${handle.fd}` : path)
+    return new ConfinedDirectory(handle, directory, answersAtOnce)
   }
 
   /** A path of `name` in this directory, good while it is open. `name` is a single segment. */
@@ -51,7 +53,7 @@ export class ConfinedDirectory implements AsyncDisposable {
   async openChild(name: string): Promise<ConfinedDirectory> {
     const path = this.at(name)
     if (!HAS_DESCRIPTORS) await refuseLink(path)
-    return ConfinedDirectory.#of(await open(path, DIRECTORY), path)
+    return new ConfinedDirectory(await open(path, DIRECTORY), path, this.#answersAtOnce)
   }
 
   /** Makes a directory that survives power loss. One that is there already is fine. */
@@ -70,9 +72,23 @@ export class ConfinedDirectory implements AsyncDisposable {
     return this
   }
 
+  /** What has this name, a link not followed; undefined when nothing has. */
+  async stat(name: string): Promise<BigIntStats | undefined> {
+    const path = this.at(name)
+    try {
+      return this.#answersAtOnce
+        ? lstatSync(path, { bigint: true, throwIfNoEntry: false })
+        : await lstat(path, { bigint: true })
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw error
+    }
+  }
+
   /** Where it is now, which is elsewhere after a move; undefined when that cannot be told. */
-  async location(): Promise<string | undefined> {
-    return HAS_DESCRIPTORS ? await readlink(this.#path) : undefined
+  location(): string | undefined {
+    // The kernel says it from memory, whatever file system it is.
+    return HAS_DESCRIPTORS ? readlinkSync(this.#path) : undefined
   }
 
   /** Makes the names in this directory durable. */

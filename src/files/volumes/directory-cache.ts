@@ -24,15 +24,15 @@ export class DirectoryCache {
     const recent = this.#entries.get(key)
     if (recent === undefined) return undefined
     const directory = recent.directory.retain()
-    if ((await directory.location()) === recent.location) return directory
+    if (directory.location() === recent.location) return directory
     await directory[Symbol.asyncDispose]()
     if (this.#entries.get(key) === recent) this.#drop(key, recent)
     return undefined
   }
 
   /** The caller still owns what it gives. */
-  async put(key: string, directory: ConfinedDirectory): Promise<void> {
-    const location = await directory.location()
+  put(key: string, directory: ConfinedDirectory): void {
+    const location = directory.location()
     if (location === undefined) return
     const former = this.#entries.get(key)
     if (former !== undefined) this.#drop(key, former)

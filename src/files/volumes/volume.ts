@@ -1,13 +1,14 @@
-import { type BigIntStats, lstatSync } from 'node:fs'
-import { chmod, mkdir, open, realpath, rename, unlink } from 'node:fs/promises'
+import { type BigIntStats, fstatSync, lstatSync } from 'node:fs'
+import { chmod, type FileHandle, mkdir, open, realpath, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ulid } from 'ulid'
 import { type FilePath, parseFilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import { errorCode, isMissing } from '../store/storage-fault.ts'
 import { ConfinedDirectory } from './confined-directory.ts'
-import { DirectoryCache } from './directory-cache.ts'
+import { DirectoryWalk, offline, type Purpose } from './directory-walk.ts'
 import { isLocal } from './local-file-system.ts'
+import { Place } from './place.ts'
 import { VolumeIdentity } from './volume-identity.ts'
 
 /** Names that are neither served nor told, so that rsync, scp and editors may work in a volume. */
@@ -31,15 +32,6 @@ export interface VolumeOptions {
   readonly only?: { readonly name: string; readonly file: string }
 }
 
-/** Where a file lies: an open directory and the name in it. The caller closes it. */
-export interface Place extends AsyncDisposable {
-  readonly directory: ConfinedDirectory
-  readonly name: string
-}
-
-/** A writer makes sure that the volume is the known one; `make` also makes missing directories, durably. */
-export type Purpose = 'read' | 'write' | 'make'
-
 /** A directory that is served under one prefix of `/files/`. */
 export class Volume {
   readonly name: string
@@ -49,8 +41,7 @@ export class Volume {
   readonly isHidden: (name: string) => boolean
   readonly only: { readonly name: string; readonly file: string } | undefined
   readonly #identity: VolumeIdentity | undefined
-  readonly #making = new Map<string, Promise<void>>()
-  readonly #recent = new DirectoryCache()
+  readonly #walk: DirectoryWalk
   #sharesDevice: boolean | undefined
   readonly #answersAtOnce: boolean
 
@@ -67,6 +58,7 @@ export class Volume {
     this.only = options.only
     this.#identity = identity
     this.#answersAtOnce = answersAtOnce
+    this.#walk = new DirectoryWalk({ directory: this.directory, identity, answersAtOnce })
   }
 
   static async open(options: VolumeOptions): Promise<Volume> {
@@ -117,10 +109,10 @@ export class Volume {
     if (segments === undefined) throw notServed()
     if (this.only !== undefined) {
       const target = await this.#target(this.only.file)
-      return placeOf(await ConfinedDirectory.openRoot(dirname(target)), basename(target))
+      return new Place(await ConfinedDirectory.openRoot(dirname(target)), basename(target))
     }
     const name = segments[segments.length - 1] ?? ''
-    return placeOf(await this.#walk(segments.slice(0, -1), purpose), name)
+    return new Place(await this.#walk.open(segments.slice(0, -1), purpose), name)
   }
 
   /** The same, or undefined when a directory that leads to the file is missing. */
@@ -150,9 +142,16 @@ export class Volume {
     }
   }
 
+  /** `fstat` of a file of the volume, without waiting where the file system answers at once. */
+  async statOpen(handle: FileHandle): Promise<BigIntStats> {
+    return this.#answersAtOnce
+      ? fstatSync(handle.fd, { bigint: true })
+      : handle.stat({ bigint: true })
+  }
+
   /** Opens a directory of the volume by its names. @throws ENOENT or ENOTDIR */
   openDirectory(segments: readonly string[]): Promise<ConfinedDirectory> {
-    return this.#walk(segments, 'read')
+    return this.#walk.open(segments, 'read')
   }
 
   /** False while the directory is not there or not the one that the state knows (unmounted). */
@@ -214,50 +213,6 @@ export class Volume {
       throw error
     }
   }
-
-  async #walk(segments: readonly string[], purpose: Purpose): Promise<ConfinedDirectory> {
-    // What a reader has opened was not seen to be the known volume.
-    const key = `${purpose === 'read' ? 'read' : 'write'}:${segments.join('/')}`
-    const recent = await this.#recent.get(key)
-    if (recent !== undefined) return recent
-    let at = await ConfinedDirectory.openRoot(this.directory)
-    if (purpose !== 'read' && (await this.#identity?.isIn(at)) === false) {
-      await at[Symbol.asyncDispose]()
-      throw offline()
-    }
-    let path = ''
-    for (const name of segments) {
-      await using parent = at
-      path = `${path}/${name}`
-      at =
-        purpose === 'read' ? await parent.openChild(name) : await this.#step(parent, path, purpose)
-    }
-    await this.#recent.put(key, at)
-    return at
-  }
-
-  async #step(
-    parent: ConfinedDirectory,
-    path: string,
-    purpose: Purpose,
-  ): Promise<ConfinedDirectory> {
-    const name = basename(path)
-    // Somebody else made it and its name is not durable yet: what we put there would not be either.
-    await this.#making.get(path)
-    try {
-      return await parent.openChild(name)
-    } catch (error) {
-      if (purpose !== 'make' || errorCode(error) !== 'ENOENT') throw error
-    }
-    const making = this.#making.get(path) ?? parent.makeChild(name)
-    this.#making.set(path, making)
-    try {
-      await making
-    } finally {
-      this.#making.delete(path)
-    }
-    return await parent.openChild(name)
-  }
 }
 
 export interface TemporaryDirectory {
@@ -265,16 +220,8 @@ export interface TemporaryDirectory {
   readonly prefix: string
 }
 
-function placeOf(directory: ConfinedDirectory, name: string): Place {
-  return { directory, name, [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose]() }
-}
-
 export function notServed(): BrokerError {
   return new BrokerError('PATH_INVALID', 'no file of this name is served')
-}
-
-function offline(): BrokerError {
-  return new BrokerError('UNAVAILABLE', 'the volume of this path is offline')
 }
 
 async function makeWithMode(directory: string, mode: number): Promise<void> {

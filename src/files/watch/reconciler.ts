@@ -160,7 +160,8 @@ export class Reconciler implements AsyncDisposable {
     this.#isSorting = true
     const onSorted = () => {
       this.#isSorting = false
-      this.#pump()
+      // In a turn of its own: where the file system answers at once, a flood would hold up the loop.
+      setImmediate(() => this.#pump())
     }
     const run = this.#reconcileBatch.run(batch, onSorted).finally(() => this.#running.delete(run))
     this.#running.add(run)

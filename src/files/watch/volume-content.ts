@@ -4,10 +4,11 @@ import type { FilePath } from '../../protocol/file-path.ts'
 import { fingerprintOf } from '../fingerprint.ts'
 import type { AcceptedContents } from '../store/accepted-contents.ts'
 import { isMissing } from '../store/storage-fault.ts'
-import { type OwnLinks, statOf } from '../store/visible-file.ts'
+import type { OwnLinks } from '../store/visible-file.ts'
 import type { ContentHasher } from '../uploads/content-hasher.ts'
 import { digestFile } from '../uploads/digest-file.ts'
-import type { Place, Volume } from '../volumes/volume.ts'
+import type { Place } from '../volumes/place.ts'
+import type { Volume } from '../volumes/volume.ts'
 import type { ContentCopy, ContentReader, FileLook, HashedContent } from './content-reader.ts'
 
 /** A pipe would block `open`, a link would lead elsewhere. */
@@ -34,7 +35,7 @@ export class VolumeContent implements ContentReader {
 
   async look(path: FilePath): Promise<FileLook | undefined> {
     await using place = await this.#place(path)
-    const stats = await statOf(place)
+    const stats = await place?.stat()
     if (stats?.isFile() !== true) return undefined
     const isShared = Number(stats.nlink) > 1 + this.#ownLinks(stats.dev, stats.ino)
     return { fingerprint: fingerprintOf(stats), isShared }
@@ -84,7 +85,7 @@ export class VolumeContent implements ContentReader {
     await using place = await this.#place(path)
     if (place === undefined) return undefined
     try {
-      return await open(place.directory.at(place.name), READ)
+      return await open(place.file, READ)
     } catch (error) {
       if (isMissing(error)) return undefined
       throw error
