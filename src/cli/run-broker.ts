@@ -1,10 +1,10 @@
+import { packageVersion } from '../gateway/version.ts'
 import { COMMANDS, type CommandEntry } from './commands.ts'
 import { describeFailure } from './describe-failure.ts'
 import { EXIT_CODES, exitCodeOf } from './exit-code.ts'
 import { OutputClosed } from './interruption.ts'
 import type { Terminal } from './terminal.ts'
 import { UsageError } from './usage-error.ts'
-import { version } from './version.ts'
 
 /**
  * Runs one command line of `broker`.
@@ -25,7 +25,8 @@ export async function runBroker(argv: readonly string[], terminal: Terminal): Pr
 async function dispatch(argv: readonly string[], terminal: Terminal): Promise<number | undefined> {
   const [first] = argv
   if (first === undefined) throw new UsageError('a command is missing')
-  if (first === '--version') return void (await terminal.output.line(`broker ${await version()}`))
+  if (first === '--version')
+    return void (await terminal.output.line(`broker ${await packageVersion()}`))
   if (first === '--help' || first === '-h') return void (await terminal.output.write(overview()))
   if (first === 'help') return dispatch([...argv.slice(1), '--help'], terminal)
   const found = findCommand(argv)

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { clientCertificate } from '../auth/credentials/client-certificate.ts'
@@ -26,7 +25,7 @@ import { componentStates } from './component-states.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
 import { openCurveKeys } from './curve-keys.ts'
 import { installDescription } from './description/install-description.ts'
-import { readProxySecret } from './front/front-request.ts'
+import { requireProxySecret } from './front/front-request.ts'
 import { createHttpApp } from './http-app.ts'
 import { reloadingUsers } from './joins.ts'
 import { listen } from './listen.ts'
@@ -42,6 +41,7 @@ import { ProxyTrust } from './proxy-trust.ts'
 import type { Settings } from './settings/settings.ts'
 import { StorageHealth } from './storage-health.ts'
 import { UsersInForce } from './users-in-force.ts'
+import { packageVersion } from './version.ts'
 import { WorkerPool } from './workers/worker-pool.ts'
 
 export interface GatewayDeps {
@@ -72,6 +72,46 @@ const START_WAIT_MS = 10_000
 /** The composition root: the only file that builds services. Read it first. */
 export async function createGateway(settings: Settings, { log }: GatewayDeps): Promise<Gateway> {
   await using cleanup = new AsyncDisposableStack()
+  const core = await openCore(settings, log, cleanup)
+  const http = await openHttp(settings, core, log, cleanup)
+  const streams = await openStreams(settings, core, http, log, cleanup)
+  await serveFiles(settings, core, http)
+  serveOperations(settings, core, http, streams)
+
+  const { users, files, connections, audit } = core
+  // What changed while the broker was down is told before it answers, unless that takes long.
+  await Promise.race([files.started, delay(START_WAIT_MS, undefined, { ref: false })])
+  const url = await listen(http.app, settings)
+  const owned = cleanup.move()
+  const close = () => owned.disposeAsync()
+  return {
+    url,
+    adminTokenFile: users.adminTokenFile,
+    curvePublicKey: streams.curve?.publicKey,
+    reload: async () => {
+      audit.broker('broker.reload', {})
+      const reloaded = users.reload().then((diff) => audit.usersFound(diff, 'reload'))
+      await Promise.all([reloaded, files.reload()])
+    },
+    drain: async (windowMs) => {
+      // Nobody new is let in while those who are here are told to leave.
+      const closed = http.server.close()
+      await connections.drain(windowMs)
+      await closed
+      await close()
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+type Core = Awaited<ReturnType<typeof openCore>>
+type Http = Awaited<ReturnType<typeof openHttp>>
+type Streams = Awaited<ReturnType<typeof openStreams>>
+
+/** What all doors share: who may what, the log, the files, and who is told of what happens. */
+async function openCore(settings: Settings, log: FastifyBaseLogger, cleanup: AsyncDisposableStack) {
+  const version = await packageVersion()
   const users = cleanup.use(
     await UsersInForce.open({ file: settings.users, data: settings.data, log }),
   )
@@ -84,9 +124,6 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     }),
   )
   const audit = new AuditTrail(auditLog)
-  const { version } = JSON.parse(
-    await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
-  ) as { readonly version: string }
   const metrics = new Metrics(version)
   const storage = new StorageHealth()
   const timeDatabase = observeDatabase(metrics)
@@ -96,13 +133,12 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
   })
   cleanup.use(events.database)
   const eventLog = cleanup.use(events.log)
-  const { newAdminToken, changedOffline } = users
+  const { newAdminToken, changedOffline, directory: identities } = users
   audit.broker('broker.start', { version, epoch: eventLog.epoch, newAdminToken })
   audit.usersFound(changedOffline, 'offline')
   cleanup.defer(() => audit.broker('broker.stop', {}))
 
   const delivery = cleanup.use(new Delivery(eventLog))
-  const identities = users.directory
   const connections = cleanup.use(
     new Connections({
       renew: (principal) => identities.renew(principal),
@@ -127,21 +163,29 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     rate: new PublishRate(settings.publishRate),
     observer: observePublishes(metrics),
   })
+  return {
+    ...{ version, users, identities, audit, metrics, storage },
+    ...{ events, eventLog, delivery, connections, files, publisher },
+  }
+}
 
-  const trust = new ProxyTrust({
-    proxy: settings.proxy,
-    isUnixSocket: settings.listen.kind === 'unix',
-    secret: await proxySecret(settings),
-  })
-  const app = await createHttpApp({
-    logger: log,
-    publicUrl: settings.publicUrl,
-    maxEventBytes: settings.maxEventBytes,
-  })
+/** The HTTP server, and who is asking. */
+async function openHttp(
+  settings: Settings,
+  { version, users, identities, audit, metrics }: Core,
+  log: FastifyBaseLogger,
+  cleanup: AsyncDisposableStack,
+) {
+  const { publicUrl, maxEventBytes, origins, proxy, proxySecretFile } = settings
+  const isUnixSocket = settings.listen.kind === 'unix'
+  const secret =
+    proxySecretFile === undefined ? undefined : await requireProxySecret(proxySecretFile)
+  const trust = new ProxyTrust({ proxy, isUnixSocket, secret })
+  const app = await createHttpApp({ logger: log, publicUrl, maxEventBytes })
   trust.guard(app.server)
   const server = closerOf(app)
   cleanup.defer(() => server.close())
-  await allowCrossOrigin(app, settings.origins)
+  await allowCrossOrigin(app, origins)
   audit.observe(app)
   const refusals = observeRefusals(metrics)
   const refused = (error: BrokerError, request: FastifyRequest) => {
@@ -154,10 +198,7 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     lastUses: users.lastUses,
     certificateOf: ({ raw, headers }) =>
       trust.isFromProxy(raw) ? clientCertificate(headers) : undefined,
-    origins: {
-      allowed: settings.origins,
-      ...(settings.publicUrl !== undefined && { publicUrl: settings.publicUrl }),
-    },
+    origins: { allowed: origins, ...(publicUrl !== undefined && { publicUrl }) },
     refused,
     ticketIssued: (wanted) => audit.ticketIssued(wanted),
   })
@@ -169,70 +210,52 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
     }),
   )
   installDescription(app, version)
-  installOperations(app, {
-    version,
-    metrics,
-    components: () =>
-      componentStates({
-        data: settings.data,
-        volume: settings.files.path,
-        database: events.database,
-        storage,
-        files,
-        workers,
-        front: trust,
-        zmqEndpoints: zmq.subscribeEndpoints.length + zmq.sessionEndpoints.length,
-      }),
-  })
-  const { publicUrl } = settings
-  const doors = {
-    log: eventLog,
-    delivery,
-    connections,
-    publisher,
-    identities: audit.watch(refusals.watch(identities)),
-    publicUrl,
-  }
+  return { app, server, trust, refusals }
+}
+
+/** Events, by all transports. */
+async function openStreams(
+  settings: Settings,
+  core: Core,
+  { app, refusals }: Http,
+  log: FastifyBaseLogger,
+  cleanup: AsyncDisposableStack,
+) {
+  const { publicUrl, maxEventBytes, logLevel } = settings
+  const { eventLog, delivery, connections, publisher, audit, metrics } = core
+  const identities = audit.watch(refusals.watch(core.identities))
+  const doors = { log: eventLog, delivery, connections, publisher, identities, publicUrl }
   const workers = cleanup.use(
-    await WorkerPool.open(
-      settings.workers,
-      { ...doors, logger: log },
-      { maxEventBytes: settings.maxEventBytes, logLevel: settings.logLevel },
-    ),
+    await WorkerPool.open(settings.workers, { ...doors, logger: log }, { maxEventBytes, logLevel }),
   )
   workers.observe(app.server)
   const handOver = workers.handOver.bind(workers)
   await app.register((scope) => eventsPlugin(scope, { ...doors, handOver }))
-  const curve = usesCurve(settings) ? await openCurveKeys(settings) : undefined
+  const endpoints = { subscribe: settings.zmqSubscribe, session: settings.zmqSession }
+  const isCurve = Object.values(endpoints)
+    .flat()
+    .some(({ security }) => security === 'curve')
+  const curve = isCurve ? await openCurveKeys(settings) : undefined
   const zmq = cleanup.use(
-    await ZmqService.open(
-      { subscribe: settings.zmqSubscribe, session: settings.zmqSession },
-      {
-        ...doors,
-        logger: log,
-        maxEventBytes: settings.maxEventBytes,
-        curve,
-      },
-    ),
+    await ZmqService.open(endpoints, { ...doors, logger: log, maxEventBytes, curve }),
   )
-  identities.onChange(() => zmq.judge())
+  core.identities.onChange(() => zmq.judge())
   showEvents(metrics, { ...doors, workers })
   showZmq(metrics, zmq)
   showWorkers(metrics, workers)
-  showFiles(metrics, files, { files: settings.files.path, data: settings.data })
-  showDatabase(metrics, events.database, events.path)
-  installBackup(app, {
-    data: settings.data,
-    users: settings.users,
-    database: events.database,
-    store: files.store,
-    version,
-    taken: audit.backupTaken.bind(audit),
-  })
+  return { workers, zmq, curve }
+}
+
+/** `/files` and `/uploads`. */
+async function serveFiles(
+  { maxFileBytes }: Settings,
+  { files, identities, eventLog, audit }: Core,
+  { app, trust }: Http,
+): Promise<void> {
   const uploads = {
     store: files.store,
     policy: files.policy,
-    maxFileBytes: settings.maxFileBytes,
+    maxFileBytes,
     renew: (principal: Principal) => identities.renew(principal),
   }
   const barrier = new SyncBarrier(async () => {
@@ -255,40 +278,20 @@ export async function createGateway(settings: Settings, { log }: GatewayDeps): P
       acceleratedBy: ({ raw }) => (trust.isFromProxy(raw) ? SERVE_LOCATION : undefined),
     }),
   )
-
-  // What changed while the broker was down is told before it answers, unless that takes long.
-  await Promise.race([files.started, delay(START_WAIT_MS, undefined, { ref: false })])
-  const url = await listen(app, settings)
-  const owned = cleanup.move()
-  const close = () => owned.disposeAsync()
-  return {
-    url,
-    adminTokenFile: users.adminTokenFile,
-    curvePublicKey: curve?.publicKey,
-    reload: async () => {
-      audit.broker('broker.reload', {})
-      const reloaded = users.reload().then((diff) => audit.usersFound(diff, 'reload'))
-      await Promise.all([reloaded, files.reload()])
-    },
-    drain: async (windowMs) => {
-      // Nobody new is let in while those who are here are told to leave.
-      const closed = server.close()
-      await connections.drain(windowMs)
-      await closed
-      await close()
-    },
-    close,
-    [Symbol.asyncDispose]: close,
-  }
 }
 
-async function proxySecret({ proxySecretFile }: Settings): Promise<string | undefined> {
-  if (proxySecretFile === undefined) return undefined
-  const secret = await readProxySecret(proxySecretFile)
-  if (!secret.ok) throw secret.error
-  return secret.value
-}
-
-function usesCurve({ zmqSubscribe, zmqSession }: Settings): boolean {
-  return [...zmqSubscribe, ...zmqSession].some(({ security }) => security === 'curve')
+/** Health, metrics and backup. */
+function serveOperations(
+  { data, users, files: { path: volume } }: Settings,
+  { version, metrics, storage, events: { database, path }, files, audit }: Core,
+  { app, trust }: Http,
+  { workers, zmq }: Streams,
+): void {
+  showFiles(metrics, files, { files: volume, data })
+  showDatabase(metrics, database, path)
+  const zmqEndpoints = zmq.subscribeEndpoints.length + zmq.sessionEndpoints.length
+  const parts = { data, volume, database, storage, files, workers, front: trust, zmqEndpoints }
+  installOperations(app, { version, metrics, components: () => componentStates(parts) })
+  const taken = audit.backupTaken.bind(audit)
+  installBackup(app, { data, users, database, store: files.store, version, taken })
 }

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { examine } from '../../gateway/doctor/examine.ts'
+import { packageVersion } from '../../gateway/version.ts'
 import type { Command } from '../command.ts'
 import { commandSettings, settingsHelp } from '../command-settings.ts'
 import { EXIT_CODES } from '../exit-code.ts'
-import { version } from '../version.ts'
 
 const OWN_FLAGS = { '--json': 'switch', '--nginx': 'value' } as const
 
@@ -23,7 +23,7 @@ ${settingsHelp(OWN_FLAGS)}`,
     const { settings, own } = await commandSettings(argv, env, OWN_FLAGS)
     const dir = own.get('--nginx')
     const nginx = dir === undefined ? undefined : resolve(String(dir))
-    const findings = await examine({ settings, version: await version(), nginx })
+    const findings = await examine({ settings, version: await packageVersion(), nginx })
     const verdict =
       (['problem', 'warning'] as const).find((one) => findings.some((f) => f.verdict === one)) ??
       'ok'

@@ -106,6 +106,13 @@ export async function readProxySecret(path: string): Promise<Result<string, Usag
   }
 }
 
+/** @throws {UsageError} */
+export async function requireProxySecret(path: string): Promise<string> {
+  const secret = await readProxySecret(path)
+  if (!secret.ok) throw secret.error
+  return secret.value
+}
+
 type ReadFlag = (name: FrontFlag) => string | undefined
 
 function readTls(flag: ReadFlag, path: ReadFlag, faults: string[]): FrontTls | undefined {
