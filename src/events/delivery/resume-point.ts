@@ -42,8 +42,3 @@ export async function resumePoint(
 function nothingAfter(offset: number): Loss {
   return { resumed: offset, through: offset }
 }
-
-/** What of a loss lies before the end of what is looked at. */
-export function upTo(offset: number, { resumed, through }: Loss): Loss {
-  return { resumed: Math.min(resumed, offset), through: Math.min(through, offset) }
-}

@@ -2,17 +2,18 @@ import type { Principal } from '../../auth/principal.ts'
 import type { CloseReason } from '../../protocol/close-codes.ts'
 import { formatPosition, type Since } from '../../protocol/position.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
-import { isOfLog, type LogReader, type Loss, type StoredEvent } from '../log/event-log.ts'
-import { TopicMatcher } from '../log/topic-matcher.ts'
+import { isOfLog, type LogReader, type StoredEvent } from '../log/event-log.ts'
 import { admitSubscriber } from './admission.ts'
 import { Batch } from './batch.ts'
 import type { Delivery, Membership } from './delivery.ts'
 import { drained, MAX_BACKLOG_BYTES, StallWatch } from './drained.ts'
 import { composeGap, type Gap } from './gap.ts'
 import { mayReceive } from './may-receive.ts'
-import { resumePoint, upTo } from './resume-point.ts'
+import { resumePoint } from './resume-point.ts'
 import type { Sink } from './sink.ts'
 import type { SubscribeProgress } from './subscribe-progress.ts'
+import { ToldLoss } from './told-loss.ts'
+import { unservedBy } from './unserved.ts'
 
 /** A stream that was sent nothing for this long is told its position. */
 export const QUIET_MS = 15_000
@@ -43,8 +44,7 @@ export class Stream implements Disposable {
   readonly #filters = new Map<TopicFilter, number>()
   /** While not live: everything that was asked for up to here has been delivered. */
   #cursor: number
-  /** Losses up to here have been told. */
-  #lossTold: Loss = { resumed: 0, through: 0 }
+  readonly #toldLoss = new ToldLoss()
   /** While live. */
   #membership: Membership | undefined
   /** Subscriptions and replays take turns. */
@@ -167,7 +167,7 @@ export class Stream implements Disposable {
     const { start, gap, lossTold } = await resumePoint(this.#log, filters, since, head)
     if (this.#isClosed) return start
     // What was committed while the log was asked, and is lost already, older filters were to be served.
-    this.#lossTold = upTo(head, lossTold)
+    this.#toldLoss.begin(head, lossTold)
     progress.accepted?.({ position: this.#format(start), recovered: gap === undefined })
     if (gap !== undefined) this.#tellGap(gap, start)
     return start
@@ -180,17 +180,13 @@ export class Stream implements Disposable {
     filters: readonly TopicFilter[],
     older: ReadonlyMap<TopicFilter, number>,
   ): Promise<void> {
-    const served = [...older].map(([filter, after]) => ({
-      after,
-      matcher: new TopicMatcher([filter]),
-    }))
-    const isNew = ({ offset, topic }: StoredEvent) =>
-      offset <= to && !served.some(({ after, matcher }) => offset > after && matcher.matches(topic))
+    const isUnserved = unservedBy(older)
+    const isNew = (event: StoredEvent) => event.offset <= to && isUnserved(event)
     for (let at = from; at < to && !this.#isClosed; ) {
       const { events, through } = await this.#read(at, filters, to)
       this.#write(events.filter(isNew), Math.min(through, to))
       at = through
-      await this.#drained()
+      if (!this.#isClosed) await drained(this.#sink)
     }
   }
 
@@ -198,7 +194,7 @@ export class Stream implements Disposable {
   async #catchUp(): Promise<void> {
     const filters = [...this.#filters.keys()]
     while (!this.#isClosed && this.#membership === undefined && filters.length > 0) {
-      await this.#drained()
+      await drained(this.#sink)
       // No turn of the loop lies between this look at the head and joining.
       if (this.#cursor >= this.#log.head) return this.#join()
       const { events, through } = await this.#read(this.#cursor, filters)
@@ -211,21 +207,13 @@ export class Stream implements Disposable {
   async #read(after: number, filters: readonly TopicFilter[], to = Infinity) {
     const page = await this.#log.read({ after, filters, limit: REPLAY_EVENTS })
     const lost = await this.#log.lossAfter(after, filters)
-    if (lost === undefined) return page
-    const loss = upTo(to, lost)
-    if (!this.#isNews(loss, after)) return page
-    this.#lossTold = loss
+    const loss = lost && this.#toldLoss.next(lost, after, to)
+    if (loss === undefined) return page
     if (this.#sink.isResumable) this.#end('slowConsumer')
     const data = { since: this.#format(after), resumed: this.#format(loss.resumed) }
     this.#tellGap({ ...data, reason: 'slow' }, loss.resumed)
     // Trimmed while it was being read: what is told to be lost does not come after all.
     return { ...page, events: page.events.filter(({ offset }) => offset > loss.resumed) }
-  }
-
-  /** False when nothing more was trimmed, of either family, than the last gap told. */
-  #isNews({ resumed, through }: Loss, after: number): boolean {
-    const told = this.#lossTold
-    return through > told.through || resumed > Math.max(told.resumed, after)
   }
 
   #write(events: readonly StoredEvent[], through: number): void {
@@ -286,10 +274,6 @@ export class Stream implements Disposable {
     this.#membership = undefined
     // A member is complete when it has left, unless leaving showed that its socket is full.
     if (wasLive || this.#filters.size === 0) this.#cursor = this.#log.head
-  }
-
-  async #drained(): Promise<void> {
-    if (!this.#isClosed) await drained(this.#sink)
   }
 
   /** A log that cannot be read must not leave a connection that is open and hears nothing. */

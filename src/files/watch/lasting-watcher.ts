@@ -20,6 +20,9 @@ const LAST_HEAP_MB = 512
 
 const RESTART_DELAY_MS = 1000
 
+/** A cookie is seen within milliseconds; where it is not, events are lost. */
+const COOKIE_TIMEOUT_MS = 10_000
+
 /** A watcher whose thread is replaced when it dies. */
 export class LastingWatcher implements AsyncDisposable {
   readonly #settings: WatchSettings
@@ -57,8 +60,16 @@ export class LastingWatcher implements AsyncDisposable {
     await this.#current.cover(fresh)
   }
 
-  async cookie(): Promise<void> {
-    await this.#current.cookie()
+  /** Resolves when every event of before has come: true, or false when that cannot be told. */
+  async passesCookie(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    using _ = this.#timers.after(COOKIE_TIMEOUT_MS, () => resolve(false))
+    const cookie = this.#watcher?.cookie() ?? Promise.reject(new Error('not started'))
+    cookie.then(
+      () => resolve(true),
+      () => resolve(false),
+    )
+    return await promise
   }
 
   scan(path: string): AsyncGenerator<TreeBatch, ScanCounts> {

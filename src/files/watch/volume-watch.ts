@@ -3,6 +3,7 @@ import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import { LastingWatcher, type StartWatch } from './lasting-watcher.ts'
 import { Reconciler, type ReconcilerDeps, type ReconcilerOptions } from './reconciler.ts'
+import { type ScanIntervals, scanIntervalMs } from './scan-interval.ts'
 import type { HintOrigin } from './settle.ts'
 import { diffTree } from './tree-diff.ts'
 import { HIDDEN_NAMES } from './tree-names.ts'
@@ -12,7 +13,7 @@ import type { WatchCoverage, WatchHint } from './watch-messages.ts'
 import type { LastScan, WatchState, WatchStatus } from './watch-status.ts'
 import { systemTimers, type Timers } from './watch-timers.ts'
 
-export interface VolumeWatchOptions extends ReconcilerOptions {
+export interface VolumeWatchOptions extends ReconcilerOptions, ScanIntervals {
   /** Of the volume on disk; a symbolic link to it is followed. */
   readonly directory: string
   /** Cookies are made in a directory of their own here. */
@@ -24,9 +25,6 @@ export interface VolumeWatchOptions extends ReconcilerOptions {
   readonly hidden?: RegExp
   /** The first index of a volume: what is there is recorded and not told. */
   readonly isFirst: boolean
-  /** Between scans while all is watched, 60 s; while it is not, 5 s. More where a scan takes long. */
-  readonly scanIntervalMs?: number
-  readonly degradedScanIntervalMs?: number
   /** As many directories are watched, to leave the rest to other programs; no limit when left out. */
   readonly maxWatches?: number
 }
@@ -37,13 +35,6 @@ export interface VolumeWatchDeps extends Omit<ReconcilerDeps, 'onDirectory'> {
 
 /** How often an offline volume is looked for. */
 const OFFLINE_INTERVAL_MS = 2000
-
-/** A cookie is seen within milliseconds; where it is not, events are lost and a scan takes its place. */
-const COOKIE_TIMEOUT_MS = 10_000
-
-/** A scan takes at most this share of the time. */
-const SCAN_SHARE = 1 / 100
-const DEGRADED_SCAN_SHARE = 1 / 10
 
 /**
  * Keeps the index of one volume true to its disk: watches it, walks it where watching does not suffice,
@@ -130,8 +121,9 @@ export class VolumeWatch implements AsyncDisposable {
   async sync(): Promise<void> {
     // That the other name of a file that is left out is gone is no event either.
     const isEnough = this.#state === 'watching' && this.#reconciler.leftOut === 0
-    if (isEnough) await this.#passCookie()
-    else await this.#rescans.request(this.#options.prefix)
+    if (!isEnough || !(await this.#watcher.passesCookie())) {
+      await this.#rescans.request(this.#options.prefix)
+    }
     await this.#tellAll()
   }
 
@@ -226,20 +218,6 @@ export class VolumeWatch implements AsyncDisposable {
     })
   }
 
-  async #passCookie(): Promise<void> {
-    const isSeen = await new Promise<boolean>((resolve) => {
-      const timer = this.#timers.after(COOKIE_TIMEOUT_MS, () => resolve(false))
-      this.#watcher
-        .cookie()
-        .then(
-          () => resolve(true),
-          () => resolve(false),
-        )
-        .finally(() => timer[Symbol.dispose]())
-    })
-    if (!isSeen) await this.#rescans.request(this.#options.prefix)
-  }
-
   #onHints(hints: readonly WatchHint[]): void {
     for (const hint of hints) {
       if (hint.kind === 'path') {
@@ -304,11 +282,9 @@ export class VolumeWatch implements AsyncDisposable {
   }
 
   get #intervalMs(): number {
-    const { scanIntervalMs = 60_000, degradedScanIntervalMs = 5000 } = this.#options
-    const durationMs = this.#lastScan?.durationMs ?? 0
     if (this.#state === 'offline') return OFFLINE_INTERVAL_MS
-    if (this.#state === 'watching') return Math.max(scanIntervalMs, durationMs / SCAN_SHARE)
-    return Math.max(degradedScanIntervalMs, durationMs / DEGRADED_SCAN_SHARE)
+    const lastDurationMs = this.#lastScan?.durationMs ?? 0
+    return scanIntervalMs(this.#state === 'watching', lastDurationMs, this.#options)
   }
 }
 
