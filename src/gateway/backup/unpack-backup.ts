@@ -34,7 +34,9 @@ export async function unpackBackup(
   let manifest: BackupManifest | undefined
   try {
     for await (const entry of archive) {
-      const { name } = entry.header
+      const { name, size = 0 } = entry.header
+      // The parser would wait for ever for the end of an entry of -1 bytes, or of NaN.
+      if (!(size >= 0)) throw new Error(`the size of ${name} is none`)
       if (manifest !== undefined) throw new Error('something follows its end')
       if (name === MANIFEST) {
         manifest = (await json(entry)) as BackupManifest
