@@ -7,6 +7,14 @@ import { createToken, hasTokenChecksum } from '../src/auth/credentials/tokens.ts
 
 const ROOT = join(import.meta.dirname, '..')
 
+/** That they are refused, or not shown, is what tests look at. */
+const ADDRESSES_OF_TESTS: readonly string[] = [
+  'http://token:dbk_x@b.example',
+  'nats://u:secret@h',
+  'https://u:p@a',
+  'https://u:hunter2@x',
+]
+
 /** What a file must not hold: `found` of the text, and that it is no mere look-alike. */
 const SECRETS: readonly { readonly what: string; find(text: string): readonly string[] }[] = [
   {
@@ -20,13 +28,31 @@ const SECRETS: readonly { readonly what: string; find(text: string): readonly st
     find: (text) =>
       text.match(/-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+[A-Za-z0-9+/=\s]{32,}/g) ?? [],
   },
+  {
+    what: 'a key of AWS or Google, or a token of GitHub, GitLab, npm or Slack',
+    find: (text) =>
+      text.match(
+        /\b(?:A(?:KIA|SIA)[0-9A-Z]{16}|AIza[\w-]{35}|gh[oprsu]_\w{36}|github_pat_\w{22}|glpat-[\w-]{20}|npm_\w{36}|xox[abeprs]-[\w-]{10})/g,
+      ) ?? [],
+  },
+  {
+    what: 'a signed JWT',
+    find: (text) => text.match(/\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}/g) ?? [],
+  },
+  {
+    what: 'a password of an address',
+    find: (text) =>
+      (text.match(/\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@"'`<>$]+:[^\s/@"'`<>$]+@[\w.-]+/g) ?? []).filter(
+        (url) => !ADDRESSES_OF_TESTS.includes(url),
+      ),
+  },
 ]
 
 function secretsIn(text: string): string[] {
   return SECRETS.flatMap(({ what, find }) => find(text).map(() => what))
 }
 
-test('no file of the repository holds a token or a private key', (t) => {
+test('no file of the repository holds a token, a private key or a password of an address', (t) => {
   const { status, stdout } = spawnSync(
     'git',
     ['ls-files', '-z', '--cached', '--others', '--exclude-standard'],
@@ -50,5 +76,15 @@ test('the search finds what it looks for', () => {
   assert.equal(secretsIn(`token: "${createToken()}"`).length, 1)
   const head = ['-----BEGIN', 'EC PRIVATE KEY-----'].join(' ')
   assert.equal(secretsIn(`${head}\n${'A'.repeat(64)}\n`).length, 1)
+  // In pieces: the search above reads this file, too.
+  const found = [
+    ['AKIA', 'A'.repeat(16)],
+    ['ghp_', 'a1'.repeat(18)],
+    ['glpat-', 'a1'.repeat(10)],
+    ['npm_', 'a1'.repeat(18)],
+    ['eyJhbGciOiJIUzI1NiJ9', '.eyJzdWIiOiJqZW5raW5zIn0.', 'a'.repeat(43)],
+    ['nats://broker:', 'kept-from-others', '@nats.example:4222'],
+  ]
+  for (const pieces of found) assert.equal(secretsIn(pieces.join('')).length, 1, pieces[0])
   assert.deepEqual(secretsIn('dbk_jenkins-for-tests-000000000000000000000'), [])
 })
