@@ -7,9 +7,11 @@ const named = process.argv.slice(2)
 const files = named.length > 0 ? named : globSync('test/**/*.test.ts').sort()
 // More files at once than cores: most of them wait for processes and the disk.
 const atOnce = `--test-concurrency=${availableParallelism() + 1}`
+// A soak is thousands of rounds of the same.
+const timeout = `--test-timeout=${process.env.SOAK === undefined ? 300_000 : 7_200_000}`
 const { status } = spawnSync(
   process.execPath,
-  ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=300000', atOnce, ...files],
+  ['--disable-warning=ExperimentalWarning', '--test', timeout, atOnce, ...files],
   { stdio: 'inherit' },
 )
 process.exit(status ?? 1)
