@@ -73,3 +73,15 @@ for (const id of ['9007199254740993', '1.5', '""', 'null', '[]', `"${'x'.repeat(
     assert.throws(() => readCommand(`{"op":"ping","id":${id}}`), ProtocolFault)
   })
 }
+
+for (const op of ['subscribe', 'unsubscribe']) {
+  test(`${op} with both a filter and filters, or neither, is refused as malformed`, () => {
+    for (const fields of ['"filter":"a","filters":["a"]', '"x":1']) {
+      assert.throws(
+        () => readCommand(`{"op":"${op}","id":7,${fields}}`),
+        (error) =>
+          error instanceof CommandFault && error.id === 7 && error.cause.code === 'COMMAND_INVALID',
+      )
+    }
+  })
+}

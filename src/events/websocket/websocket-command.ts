@@ -131,12 +131,17 @@ function readBody(message: Static<typeof Envelope>, text: string): Command {
   throw new BrokerError('COMMAND_INVALID', `the fields of ${op} are not those of the protocol`)
 }
 
-function readFilters(fields: {
+function readFilters({
+  filter: single,
+  filters,
+}: {
   filter?: string | undefined
   filters?: string[] | undefined
 }): TopicFilter[] {
-  const texts = fields.filters ?? (fields.filter === undefined ? [] : [fields.filter])
-  if (texts.length === 0) throw new BrokerError('COMMAND_INVALID', 'filters is missing')
+  const texts = single === undefined ? filters : filters === undefined ? [single] : undefined
+  if (texts === undefined) {
+    throw new BrokerError('COMMAND_INVALID', 'one of filter and filters is needed, not both')
+  }
   return [...new Set(texts)].map((text) => {
     const filter = parseTopicFilter(text)
     if (!filter.ok) throw new BrokerError('FILTER_INVALID', filter.error)
