@@ -32,7 +32,7 @@ function limit(payload: RequestPayload, timeoutMs: number): void {
   const timer = setTimeout(() => {
     // Destroyed, it would take the connection with it, and the answer.
     if (payload.listenerCount('error') > 0) payload.emit('error', tooSlow(timeoutMs))
-  }, timeoutMs)
+  }, timeoutMs).unref()
   payload.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer))
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import { it } from 'node:test'
@@ -6,9 +7,9 @@ import { pino } from 'pino'
 import { createHttpApp } from '../../src/gateway/http-app.ts'
 
 /** An app whose `/gathered` reads bodies whole, with a deadline that is there at once. */
-async function start() {
+async function start(bodyTimeoutMs = 20) {
   const logger = pino({ level: 'silent' })
-  const options = { publicUrl: undefined, maxEventBytes: 1000, bodyTimeoutMs: 20 }
+  const options = { publicUrl: undefined, maxEventBytes: 1000, bodyTimeoutMs }
   const app = await createHttpApp({ logger, ...options })
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body))
   const answered: number[] = []
@@ -50,4 +51,15 @@ it('a body that is whole in time is answered', async () => {
   const answer = await fetch(`http://127.0.0.1:${port}/gathered`, { method: 'POST', body: 'four' })
   assert.deepEqual(await answer.json(), { size: 4 })
   await app.close()
+})
+
+it('the deadline of a body that was refused unread keeps no process alive', async () => {
+  const { app, port } = await start(600_000)
+  const socket = connect(port, '127.0.0.1')
+  socket.write('POST /gathered HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n')
+  const [answer] = await once(socket, 'data')
+  assert.match(String(answer), /^HTTP\/1\.1 413 /)
+  socket.destroy()
+  await app.close()
+  assert.ok(!process.getActiveResourcesInfo().includes('Timeout'))
 })
