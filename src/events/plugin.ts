@@ -1,6 +1,7 @@
 import type { WebSocket } from '@fastify/websocket'
 import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify'
 import { BrokerError } from '../protocol/problem.ts'
+import { parseSwitch } from '../protocol/query-switch.ts'
 import { admitSubscriber } from './delivery/admission.ts'
 import type { HandOver } from './hand-over.ts'
 import { httpPage } from './http/http-page.ts'
@@ -109,7 +110,7 @@ async function httpEvents(
 function streamKindOf({ headers, raw }: FastifyRequest): StreamKind | undefined {
   const accept = headers.accept ?? ''
   if (accept.includes('text/event-stream')) {
-    return readStreamRequest(raw).query.get('named') === '1' ? 'named-events' : 'events'
+    return parseSwitch(readStreamRequest(raw).query, 'named') ? 'named-events' : 'events'
   }
   return accept.includes('application/x-ndjson') ? 'lines' : undefined
 }

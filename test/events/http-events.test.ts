@@ -184,12 +184,16 @@ test('an EventSource resumes where it was, by Last-Event-ID', async () => {
 
 test('server-sent events are named by type when asked', async () => {
   await post('named', '1', { 'x-event-type': 'build.done' })
-  const response = await broker.request('/events/named?named=1&since=earliest', {
-    headers: { accept: 'text/event-stream' },
-    as: 'admin',
-  })
-  const text = await lines(response, 5)
-  assert.deepEqual(text.slice(2, 3), ['event: build.done'])
+  const ask = (query: string) =>
+    broker.request(`/events/named?since=earliest&${query}`, {
+      headers: { accept: 'text/event-stream' },
+      as: 'admin',
+    })
+  const thirdLine = async (query: string) => (await lines(await ask(query), 4))[2]
+  assert.equal(await thirdLine('named'), 'event: build.done')
+  assert.equal(await thirdLine('named=true'), 'event: build.done')
+  assert.match((await thirdLine('named=0')) ?? '', /^id: /)
+  assert.equal((await ask('named=maybe')).status, 400)
 })
 
 const REFUSED: readonly [

@@ -28,7 +28,7 @@ export const STREAMS_PART: AsyncPart = {
     serverSentEvents: stream(
       'http',
       'Events as server-sent events',
-      `With \`Accept: text/event-stream\`: \`id:\` is the position, \`data:\` the event, with \`?named=1\` also \`event:\` the type. \`Last-Event-ID\` wins over \`since\`. ${QUIET}`,
+      `With \`Accept: text/event-stream\`: \`id:\` is the position, \`data:\` the event, with \`?named\` also \`event:\` the type. \`Last-Event-ID\` wins over \`since\`. ${QUIET}`,
     ),
     eventLines: stream(
       'http',

@@ -54,8 +54,8 @@ export const STREAM_PARAMETERS: readonly Parameter[] = [
     Type.Integer({ minimum: 0, maximum: 60, default: 0 }),
     'Seconds that an empty page waits for its first event.',
   ),
-  query('follow', Type.Boolean({ default: true }), 'NDJSON: `false` ends at the present.'),
-  query('named', Type.Enum(['1']), 'SSE: `event:` is the type of the event.'),
+  query('follow', flag, 'NDJSON: `false` ends at the present.'),
+  query('named', flag, 'SSE: `event:` is the type of the event.'),
   header('Last-Event-ID', 'A position; wins over `since`.'),
 ]
 
