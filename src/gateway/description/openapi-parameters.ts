@@ -48,7 +48,7 @@ export const CODE: Parameter = {
 
 export const STREAM_PARAMETERS: readonly Parameter[] = [
   query('since', schemaRef('Since'), 'Streams begin at `latest`, pages at `earliest` unless told.'),
-  query('limit', Type.Integer({ minimum: 0, maximum: 1000, default: 100 }), 'Events of a page.'),
+  query('limit', Type.Integer({ minimum: 1, maximum: 1000, default: 100 }), 'Events of a page.'),
   query(
     'wait',
     Type.Integer({ minimum: 0, maximum: 60, default: 0 }),
