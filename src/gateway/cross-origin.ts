@@ -7,6 +7,7 @@ const EXPOSED = [
   'Content-Location',
   'Content-Range',
   'ETag',
+  'Link',
   'Location',
   'Repr-Digest',
   'Retry-After',

@@ -379,6 +379,30 @@ for (const kind of Object.keys(stores)) {
     assert.equal((await under.app.inject('/files/m/')).statusCode, 404)
   })
 
+  for (const accept of ['application/json', 'text/html', 'application/x-ndjson']) {
+    test(`${kind}: Link leads from page to page of a listing as ${accept}`, async () => {
+      await using under = await open(kind)
+      for (const name of ['a', 's/%C3%BC%20%26%3E', 't', 'z']) {
+        await under.app.inject({ method: 'PUT', url: `/files/d/${name}`, payload: name })
+      }
+      const sizes: (number | undefined)[] = []
+      const asked: string[] = []
+      const follow = async (url: string): Promise<void> => {
+        asked.push(url)
+        const { headers, body } = await under.app.inject({ url, headers: { accept } })
+        sizes.push(body.match(/"name":|href="\.\/[^.]/g)?.length)
+        if (headers.link === undefined) return
+        const [, next = ''] = /^<([^>]+)>; rel="next"$/.exec(String(headers.link)) ?? []
+        await follow(new URL(next, `http://x${url}`).href.slice('http://x'.length))
+      }
+      await follow('/files/d/?recursive&limit=2&x=1')
+      assert.deepEqual(sizes, [2, 2])
+      assert.deepEqual(asked.slice(1), ['/files/d/?recursive=&limit=2&cursor=s%2F%C3%BC+%26%3E'])
+      const whole = { url: '/files/d/?recursive', headers: { accept } }
+      assert.equal((await under.app.inject(whole)).headers.link, undefined)
+    })
+  }
+
   test(`${kind}: deleting a directory needs the word and takes every file under it`, async () => {
     await using under = await open(kind)
     for (const path of ['d/1', 'd/e/2', 'd/e/f/3', 'other']) {

@@ -182,7 +182,9 @@ test('a deleted file is listed and brought back by the restore of its version', 
       ['y', 10, true],
     ],
   )
-  const paged = (await under.get('d/?deleted&limit=1')).json()
+  const first = await under.get('d/?deleted&limit=1')
+  assert.equal(first.headers['link'], '<?deleted=&limit=1&cursor=e%2Fx>; rel="next"')
+  const paged = first.json()
   assert.equal(paged.next, 'e/x')
   const rest = (await under.get(`d/?deleted&limit=1&cursor=${paged.next}`)).json()
   assert.deepEqual([rest.entries.length, rest.entries[0].name, rest.next], [1, 'y', null])

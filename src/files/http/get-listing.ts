@@ -8,8 +8,16 @@ import { preferredType } from './accept.ts'
 import { mayListDirectory, refusal } from './file-rights.ts'
 import type { FileTarget } from './file-target.ts'
 import { getArchive } from './get-archive.ts'
-import { DEFAULT_LIMIT, type Listing, listingEntry, parseLimit, takePage } from './listing.ts'
+import {
+  DEFAULT_LIMIT,
+  type Listing,
+  type ListingEntry,
+  listingEntry,
+  parseLimit,
+  takePage,
+} from './listing.ts'
 import { renderListingPage } from './listing-page.ts'
+import { linkNextPage, nextPageQuery } from './next-page.ts'
 import { ARCHIVE_TYPE } from './tar-archive.ts'
 
 const FORMS = ['application/json', 'text/html', 'application/x-ndjson', ARCHIVE_TYPE] as const
@@ -18,8 +26,8 @@ const FORMS = ['application/json', 'text/html', 'application/x-ndjson', ARCHIVE_
 const PAGE_POLICY = "sandbox allow-downloads; frame-ancestors 'none'"
 
 /**
- * `GET` and `HEAD` of a directory: a page of JSON or HTML, all lines of NDJSON while they are read, or the
- * files themselves in an archive.
+ * `GET` and `HEAD` of a directory: a page of JSON or HTML, with `limit` one of NDJSON and else all its lines
+ * while they are read, or the files themselves in an archive.
  *
  * @throws {BrokerError} `NOT_FOUND`, `UNAUTHENTICATED`, `REQUEST_INVALID`, `NOT_ACCEPTABLE`
  */
@@ -38,15 +46,19 @@ export async function getListing(
   const limit = parseLimit(query.get('limit'))
   const entries = await visibleEntries(store, target, request)
   reply.header('cache-control', 'private, no-cache').header('vary', 'accept')
-  if (form === 'application/x-ndjson') {
-    return reply.type(form).send(Readable.from(lines(entries, limit)))
+  if (form === 'application/x-ndjson' && limit === undefined) {
+    return reply.type(form).send(Readable.from(lines(entries)))
   }
   const page = await takePage(entries, limit ?? DEFAULT_LIMIT)
+  const { next } = page
+  linkNextPage(reply, query, next)
+  if (form === 'application/x-ndjson') return reply.type(form).send(page.entries.map(line).join(''))
   const listing: Listing = { path, ...page }
   if (form === 'application/json') return reply.send(listing)
   reply.header('content-security-policy', PAGE_POLICY).type('text/html; charset=utf-8')
   const base = /^[^?#]*\/(?:[?#]|$)/.test(request.raw.url ?? '') ? './' : './files/'
-  return reply.send(renderListingPage(listing, { base, nextQuery: nextQuery(listing, query) }))
+  const nextQuery = next === null ? undefined : nextPageQuery(query, next)
+  return reply.send(renderListingPage(listing, { base, nextQuery }))
 }
 
 /** A link or a form cannot say `Accept`: `?format=tar` can be written in it. */
@@ -85,24 +97,12 @@ async function visibleEntries(
   return entries
 }
 
-async function* lines(
-  entries: AsyncIterable<ListedEntry>,
-  limit = Number.POSITIVE_INFINITY,
-): AsyncGenerator<string> {
-  let count = 0
-  for await (const entry of entries) {
-    if (count === limit) return
-    count += 1
-    yield `${JSON.stringify(listingEntry(entry))}\n`
-  }
+async function* lines(entries: AsyncIterable<ListedEntry>): AsyncGenerator<string> {
+  for await (const entry of entries) yield line(listingEntry(entry))
 }
 
-function nextQuery({ next }: Listing, query: URLSearchParams): string | undefined {
-  if (next === null) return undefined
-  const parameters = new URLSearchParams(query)
-  parameters.delete('ticket')
-  parameters.set('cursor', next)
-  return `?${parameters}`
+function line(entry: ListingEntry): string {
+  return `${JSON.stringify(entry)}\n`
 }
 
 function no(): boolean {

@@ -6,6 +6,7 @@ import { mayListDirectory, noSuchFile, refusal, requireRight } from './file-righ
 import type { FileTarget } from './file-target.ts'
 import { type GetFileDeps, sendFile } from './get-file.ts'
 import { DEFAULT_LIMIT, parseLimit } from './listing.ts'
+import { linkNextPage } from './next-page.ts'
 import {
   type DeletedEntry,
   type DeletedListing,
@@ -74,6 +75,7 @@ export async function getDeleted(
     }
     entries.push({ name: version.path.slice(prefix.length), ...versionEntry(version) })
   }
+  linkNextPage(reply, query, next)
   const listing: DeletedListing = { path, entries, next }
   return reply.header('cache-control', 'private, no-cache').send(listing)
 }

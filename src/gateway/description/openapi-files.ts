@@ -185,7 +185,9 @@ function list(
     summary,
     description: 'Shows what one may list and the directories that lead to it.',
     parameters: [...path, ...LISTING_PARAMETERS],
-    answers: { 200: { description: 'The listing.', ...(isGet && { content }) } },
+    answers: {
+      200: { description: 'The listing.', headers: ['Link'], ...(isGet && { content }) },
+    },
     problems: ['PATH_INVALID', 'UNAUTHENTICATED', 'NOT_FOUND', 'NOT_ACCEPTABLE', 'UNAVAILABLE'],
   })
 }

@@ -16,6 +16,7 @@ export const HEADERS = {
   'Content-Range': { description: 'Which part it is, RFC 9110 section 14.4.', schema: text },
   ETag: { description: 'The content by its digest.', schema: schemaRef('EntityTag') },
   'Last-Modified': { description: 'When the content was written, an HTTP date.', schema: text },
+  Link: { description: 'The next page as `rel="next"`, RFC 8288.', schema: text },
   Location: { description: 'Where it is.', schema: Type.String({ format: 'uri-reference' }) },
   'Repr-Digest': { description: '`sha-256=:<base64>:`, RFC 9530.', schema: text },
   'Retry-After': { description: 'Seconds.', schema: Type.Integer({ minimum: 0 }) },
