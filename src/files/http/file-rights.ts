@@ -26,11 +26,15 @@ export function mayListDirectory({ rights }: Principal, directory: FilePath | ''
   return rights.overlaps('list', directory === '' ? '**' : `${directory}/**`)
 }
 
-/** @throws {BrokerError} `UNAUTHENTICATED`, `FORBIDDEN` when no upload there could be accepted */
+/**
+ * Which of the two is needed depends on what is there, which not everybody may know.
+ *
+ * @throws {BrokerError} `UNAUTHENTICATED`, `FORBIDDEN` when no upload there could be accepted
+ */
 export function requireUploadRight(principal: Principal, path: FilePath): void {
   const { rights } = principal
   if (rights.may('create', path) || rights.may('replace', path)) return
-  throw refusal(principal, 'create')
+  throw refusal(principal, 'create', 'replace')
 }
 
 /**
@@ -79,10 +83,12 @@ function requireWrite(
   throw refusal(principal, action)
 }
 
-export function refusal(principal: Principal, missing: FileAction): BrokerError {
+/** @param missing - what is needed, or the actions of which one is */
+export function refusal(principal: Principal, ...missing: readonly FileAction[]): BrokerError {
+  const words = missing.join(' or ')
   return principal.user === null
-    ? new BrokerError('UNAUTHENTICATED', `a credential is needed to ${missing} here`)
-    : new BrokerError('FORBIDDEN', `the right to ${missing} here is missing`, {
-        fields: { missing },
+    ? new BrokerError('UNAUTHENTICATED', `a credential is needed to ${words} here`)
+    : new BrokerError('FORBIDDEN', `the right to ${words} here is missing`, {
+        fields: { missing: missing.join(' ') },
       })
 }

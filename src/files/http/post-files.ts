@@ -5,7 +5,7 @@ import { BrokerError } from '../../protocol/problem.ts'
 import type { CommittedFile, StagedFile } from '../store/file-store.ts'
 import { parseConditions } from './conditions.ts'
 import { statesDigest } from './digest-fields.ts'
-import { requireUploadRight, writeGuard } from './file-rights.ts'
+import { writeGuard } from './file-rights.ts'
 import { askForBody, waitsToSend } from './known-content.ts'
 import {
   confirmsShrink,
@@ -50,7 +50,6 @@ async function storeForm(
   await using cleanup = new AsyncDisposableStack()
   const staged: StagedFile[] = []
   for await (const { path, part } of filesOf(request, directory, staged)) {
-    requireUploadRight(principal, path)
     const { 'content-length': _, ...others } = headers
     await requireUpload(deps, path, principal, others)
     const uploader = uploaderOf(principal)

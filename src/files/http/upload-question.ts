@@ -36,5 +36,5 @@ async function answer(deps: UploadDeps, { principal, headers }: FastifyRequest):
   const below = path === '' ? '**' : `${path}/**`
   const { rights } = principal
   if (rights.overlaps('create', below) || rights.overlaps('replace', below)) return
-  throw refusal(principal, 'create')
+  throw refusal(principal, 'create', 'replace')
 }
