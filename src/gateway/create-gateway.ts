@@ -28,7 +28,7 @@ import { installDescription } from './description/install-description.ts'
 import { requireProxySecret } from './front/front-request.ts'
 import { createHttpApp } from './http-app.ts'
 import { reloadingUsers } from './joins.ts'
-import { listen } from './listen.ts'
+import { listen, originOf } from './listen.ts'
 import { observeDatabase, showDatabase } from './metrics/database-metrics.ts'
 import { observePublishes, showEvents, showWorkers, showZmq } from './metrics/event-metrics.ts'
 import { countChanges, showFiles } from './metrics/file-metrics.ts'
@@ -221,10 +221,10 @@ async function openStreams(
   log: FastifyBaseLogger,
   cleanup: AsyncDisposableStack,
 ) {
-  const { publicUrl, maxEventBytes, logLevel } = settings
+  const { maxEventBytes, logLevel } = settings
   const { eventLog, delivery, connections, publisher, audit, metrics } = core
   const identities = audit.watch(refusals.watch(core.identities))
-  const doors = { log: eventLog, delivery, connections, publisher, identities, publicUrl }
+  const doors = { log: eventLog, delivery, connections, publisher, identities }
   const workers = cleanup.use(
     await WorkerPool.open(settings.workers, { ...doors, logger: log }, { maxEventBytes, logLevel }),
   )
@@ -236,8 +236,9 @@ async function openStreams(
     .flat()
     .some(({ security }) => security === 'curve')
   const curve = isCurve ? await openCurveKeys(settings) : undefined
+  const publicUrl = () => settings.publicUrl ?? originOf(app)
   const zmq = cleanup.use(
-    await ZmqService.open(endpoints, { ...doors, logger: log, maxEventBytes, curve }),
+    await ZmqService.open(endpoints, { ...doors, logger: log, maxEventBytes, publicUrl, curve }),
   )
   core.identities.onChange(() => zmq.judge())
   showEvents(metrics, { ...doors, workers })

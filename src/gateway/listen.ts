@@ -15,6 +15,18 @@ export async function listen(
   return `unix:${address.path}`
 }
 
+/**
+ * Where `app` answers, as a URL without a path: what a client is told who sends no request that would say how
+ * it came here. Empty where no URL says it: on a unix socket, on every interface, and before it listens.
+ */
+export function originOf({ server }: FastifyInstance): string {
+  const address = server.address()
+  if (address === null || typeof address === 'string') return ''
+  const { address: host, family, port } = address
+  if (host === '0.0.0.0' || host === '::') return ''
+  return `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`
+}
+
 /** A process that was killed leaves its socket behind, which nobody could listen at again. */
 async function removeDeadSocket(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => undefined)

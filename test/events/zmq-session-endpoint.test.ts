@@ -24,7 +24,7 @@ async function startEndpoint() {
       maxEventBytes: 1024 * 1024,
       maxPeers: MAX_PEERS,
     },
-    { ...fixture, context, authentication, counters },
+    { ...fixture, context, authentication, counters, publicUrl: () => 'https://x' },
   )
   return {
     ...fixture,
@@ -94,6 +94,7 @@ describe('a session endpoint', () => {
     assert.equal(fixture.connections.size, 2)
     const refused = await idle.ask('PING')
     assert.equal(refused.body.code, 'TOO_MANY_REQUESTS')
+    assert.equal(refused.body.type, 'https://x/problems/TOO_MANY_REQUESTS')
     assert.equal(fixture.counters.refusedCommands, 1)
   })
 })

@@ -3,11 +3,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Fastify from 'fastify'
-import { listen } from '../../src/gateway/listen.ts'
+import { listen, originOf } from '../../src/gateway/listen.ts'
 
 async function socketPath() {
   const directory = await mkdtemp(join(tmpdir(), 'broker-'))
@@ -45,4 +45,24 @@ test('the socket of a process that listens, and what is no socket, are left alon
   await using other = Fastify()
   await assert.rejects(listen(other, place.settings), { code: 'EADDRINUSE' })
   assert.ok((await stat(place.path)).isFile())
+})
+
+test('the origin of what listens is a URL only where one leads there', async () => {
+  await using place = await socketPath()
+  await using onSocket = Fastify()
+  assert.equal(originOf(onSocket), '')
+  await listen(onSocket, place.settings)
+  assert.equal(originOf(onSocket), '')
+  const here = Object.values(networkInterfaces()).flatMap((addresses = []) => addresses)
+  for (const [host, origin] of [
+    ['127.0.0.1', 'http://127.0.0.1:'],
+    ['::1', 'http://[::1]:'],
+    ['0.0.0.0', ''],
+  ] as const) {
+    // Not every machine has IPv6.
+    if (host === '::1' && !here.some(({ address }) => address === host)) continue
+    await using app = Fastify()
+    await listen(app, { listen: { kind: 'tcp', host, port: 0 } })
+    assert.equal(originOf(app).replace(/\d+$/, ''), origin)
+  }
 })

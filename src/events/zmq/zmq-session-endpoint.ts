@@ -171,9 +171,10 @@ export class ZmqSessionEndpoint implements AsyncDisposable {
   }
 
   #turnAway(routingId: Buffer, frames: readonly Buffer[]): void {
-    this.#services.counters.refusedCommands += 1
-    const problem = toProblem(new BrokerError('TOO_MANY_REQUESTS', 'too many peers are connected'))
-    const reply = ['ERROR', JSON.stringify(problem)]
+    const { counters, publicUrl } = this.#services
+    counters.refusedCommands += 1
+    const error = new BrokerError('TOO_MANY_REQUESTS', 'too many peers are connected')
+    const reply = ['ERROR', JSON.stringify(toProblem(error, publicUrl?.()))]
     const { isRequest } = openEnvelope(frames)
     // Whether it arrives is up to the peer: nothing is kept of it.
     this.#bound.socket.send([routingId, ...(isRequest ? [''] : []), ...reply]).catch(() => {})

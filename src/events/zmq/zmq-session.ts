@@ -20,8 +20,8 @@ export interface ZmqSessionServices extends SubscriptionServices {
   readonly publishing: ZmqPublishing
   readonly logger: ZmqLogger
   readonly counters: ZmqCounters
-  /** What the `type` of a problem begins with. */
-  readonly publicUrl?: string | undefined
+  /** What the `type` of a problem begins with: no request tells how the broker is reached. */
+  readonly publicUrl?: () => string
 }
 
 type Reply = readonly [verb: 'OK' | 'PONG' | 'ERROR', body: unknown]
@@ -263,7 +263,7 @@ export class ZmqSession implements Disposable {
     if (!(error instanceof BrokerError)) {
       logger.error({ event: 'events.zmq.session', err: error }, 'command failed')
     }
-    return ['ERROR', toProblem(error, this.#services.publicUrl)]
+    return ['ERROR', toProblem(error, this.#services.publicUrl?.())]
   }
 
   #send([verb, body]: Reply, isRequest: boolean): void {
