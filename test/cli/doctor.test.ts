@@ -108,6 +108,25 @@ test('a directory of another account is told to root', {
   }
 })
 
+test('an Nginx without an account of its own before a unix socket is told to root', {
+  skip: NGINX_MISSING || (process.getuid?.() !== 0 && 'only root starts it as another'),
+}, async () => {
+  const cwd = await mkdtemp(join(tmpdir(), 'doctor-'))
+  try {
+    const saysAccount = async (...flags: string[]) => {
+      const listen = `--listen=unix:${cwd}/b.sock`
+      const { stderr, code } = await runBroker(['nginx', '--dir=front', listen, ...flags], { cwd })
+      assert.equal(code, 0, stderr)
+      const { of } = await examined(cwd, listen, `--nginx=${cwd}/front`)
+      return of('nginx').some(({ detail }) => /account of Nginx may not open/.test(detail))
+    }
+    assert.equal(await saysAccount(), true)
+    assert.equal(await saysAccount('--user=root'), false)
+  } finally {
+    await rm(cwd, { recursive: true })
+  }
+})
+
 test('the Nginx that runs in front is found and examined, and so is one that is named', {
   skip: NGINX_MISSING,
 }, async () => {

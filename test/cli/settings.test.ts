@@ -33,6 +33,14 @@ test('nginx writes its configuration into a directory', async () => {
     const text = await readFile(join(front, 'nginx.conf'), 'utf8')
     assert.match(text, /listen 9088/)
     assert.match(text, /127\.0\.0\.1:9080/)
+    assert.doesNotMatch(stderr, /account/)
+    const onSocket = ['nginx', '--dir', front, '--listen', 'unix:b.sock']
+    const told = await runBroker(onSocket, { cwd: dir })
+    assert.equal(told.code, 0, told.stderr)
+    assert.match(told.stderr, /account of Nginx may not open .*\/b\.sock .*--user/)
+    const named = await runBroker([...onSocket, '--user', 'www-data broker'], { cwd: dir })
+    assert.doesNotMatch(named.stderr, /account/)
+    assert.match(await readFile(join(front, 'nginx.conf'), 'utf8'), /^user www-data broker;$/m)
   } finally {
     await rm(dir, { recursive: true })
   }

@@ -1,3 +1,4 @@
+import { judgeAccount } from '../../gateway/doctor/judge-account.ts'
 import { writeFront } from '../../gateway/front/front.ts'
 import {
   FRONT_FLAGS,
@@ -26,7 +27,8 @@ Options:
   --client-ca FILE      ask for client certificates of these authorities, PEM
   --zmq-subscribe PORT  ports for the XPUB endpoints of the broker, or off; default theirs + 1000
   --zmq-session PORT    ports for the ROUTER endpoints of the broker, or off; default theirs + 1000
-  --user ACCOUNT        the account of the workers when Nginx is started as root
+  --user ACCOUNT        the account of the workers when Nginx is started as root, or 'ACCOUNT GROUP'; a
+                        broker on a unix socket needs one that is of its group
 
 ${settingsHelp(FRONT_FLAGS)}`,
   async run(argv, { env, messages }) {
@@ -39,6 +41,9 @@ ${settingsHelp(FRONT_FLAGS)}`,
     const { dir, options } = request.value
     await writeFront(dir, options)
     messages.write(`written; start it with: nginx -p ${dir} -c nginx.conf\n`)
+    for (const { detail, fix } of judgeAccount(settings.listen, options.user)) {
+      messages.write(`${detail}: ${fix}\n`)
+    }
     return 0
   },
 }

@@ -7,6 +7,7 @@ import { formatListenAddress } from '../settings/settings-addresses.ts'
 import { checkCertificate } from './check-certificate.ts'
 import { ok, problem, type Verdict, warning } from './finding.ts'
 import { brokerLocations, inForce } from './front-facts.ts'
+import { judgeAccount } from './judge-account.ts'
 import { judgeFront } from './judge-front.ts'
 
 /** The Nginx in front of the broker: the given one, or those that run. */
@@ -49,7 +50,8 @@ async function checkFront(
   settings: Settings,
   prefix: string | undefined,
 ): Promise<readonly Verdict[]> {
-  const { proxySecretFile } = settings
+  const { proxySecretFile, listen } = settings
+  const [user] = findDirectives(configuration.directives, 'user')
   const secret = proxySecretFile === undefined ? undefined : await readProxySecret(proxySecretFile)
   const faults =
     secret?.ok === false ? [problem(secret.error.faults.join('; '), 'write a new secret')] : []
@@ -57,6 +59,8 @@ async function checkFront(
     ...faults,
     ...judgeFront(configuration, settings, secret?.ok === true ? secret.value : undefined),
     ...(await checkCertificates(configuration)),
+    // Started by anybody else it works as whoever that is.
+    ...(process.getuid?.() === 0 ? judgeAccount(listen, user?.directive.args[0]) : []),
   ]
   const isWell = found.every(({ verdict }) => verdict === 'ok')
   return isWell
