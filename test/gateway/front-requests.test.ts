@@ -15,6 +15,7 @@ import {
   temporaryDirectory,
 } from '../support/front.ts'
 import { NGINX_MISSING } from '../support/nginx.ts'
+import { exchange } from '../support/raw-http.ts'
 
 describe('the front', { skip: NGINX_MISSING }, () => {
   let front: Front
@@ -221,6 +222,14 @@ describe('the front', { skip: NGINX_MISSING }, () => {
     const text = Buffer.concat(chunks).toString()
     assert.match(text, /^HTTP\/1.1 400 .*application\/problem\+json.*REQUEST_INVALID/s)
     assert.doesNotMatch(text, /nginx\//)
+    for (const path of ['/%zz', '/files/%', '/files/%00', '/files/../../x']) {
+      assertProblem(await front.ask(path), 400, 'TARGET_INVALID')
+      const put = { method: 'PUT', body: Buffer.from('x') }
+      assertProblem(await front.ask(path, put), 400, 'TARGET_INVALID')
+    }
+    for (const line of ['HELLO', 'GET x HTTP/1.1', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b']) {
+      assert.match(await exchange(front.port, `${line}\r\n\r\n`), /"code":"REQUEST_INVALID"/)
+    }
     assert.deepEqual(front.stub.take(), [])
   })
 

@@ -84,6 +84,8 @@ map $http_upgrade $broker_upgrade { default ''; websocket websocket; }
 map $http_upgrade $broker_connection { default ''; websocket upgrade; }
 # HTTP/1.0 may have no Host.
 map $http_host $broker_host { default $http_host; '' $host; }
+# A target that Nginx cannot read is none to it, though it could read the line around it.
+map $request_uri $broker_unread_target { default ''; '' $server_protocol; }
 # Uploads are asked about first.
 map $request_method $broker_asks { default 0; PUT 1; POST 1; }
 # Kept from the first look on, so that an internal redirect does not change it.

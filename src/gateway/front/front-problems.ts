@@ -7,6 +7,12 @@ interface FrontProblem {
   readonly statuses: readonly number[]
   readonly detail: string
   readonly retryAfterSeconds?: number
+  /** What it is when the variable is not empty: Nginx has one status for both. */
+  readonly unless?: {
+    readonly variable: string
+    readonly code: ProblemCode
+    readonly detail: string
+  }
 }
 
 const FRONT_PROBLEMS: readonly FrontProblem[] = [
@@ -14,6 +20,11 @@ const FRONT_PROBLEMS: readonly FrontProblem[] = [
     code: 'REQUEST_INVALID',
     statuses: [400, 495, 496, 497, 501],
     detail: 'the request could not be read, or its client certificate is not accepted',
+    unless: {
+      variable: '$broker_unread_target',
+      code: 'TARGET_INVALID',
+      detail: 'the URL holds a malformed percent escape, a NUL or too many ..',
+    },
   },
   { code: 'NOT_FOUND', statuses: [404], detail: 'nothing is here' },
   { code: 'METHOD_NOT_ALLOWED', statuses: [405], detail: 'this method is not served' },
@@ -74,19 +85,23 @@ export function renderReturn(code: ProblemCode, detail: string, publicUrl: strin
 }
 
 function renderLocation(problem: FrontProblem, publicUrl: string): string {
-  const { code, detail, retryAfterSeconds } = problem
+  const { code, detail, retryAfterSeconds, unless } = problem
   const { status } = problemOf(code)
   const retryAfter =
     retryAfterSeconds === undefined
       ? ''
       : `    add_header Retry-After ${retryAfterSeconds} always;\n`
+  const other =
+    unless === undefined
+      ? ''
+      : `    if (${unless.variable}) { ${renderReturn(unless.code, unless.detail, publicUrl)} }\n`
   return `location = /-/problem/${status} {
     internal;
     # The request that led here keeps its body, which is no longer wanted and no longer too large.
     client_max_body_size 0;
     default_type application/problem+json;
 ${OWN_HEADERS}
-${retryAfter}    ${renderReturn(code, detail, publicUrl)}
+${retryAfter}${other}    ${renderReturn(code, detail, publicUrl)}
 }
 `
 }
