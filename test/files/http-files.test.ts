@@ -445,7 +445,7 @@ for (const kind of Object.keys(stores)) {
     assert.deepEqual(await ask('DELETE', '/files/secret/plan'), [404, 'NOT_FOUND'])
     assert.deepEqual(await ask('GET', '/files/secret/'), [404, 'NOT_FOUND'])
     assert.deepEqual(await ask('GET', '/files/secret'), [404, 'NOT_FOUND'])
-    const neither = [403, 'FORBIDDEN', 'create replace']
+    const neither = [403, 'FORBIDDEN', 'create']
     assert.deepEqual(await ask('PUT', '/files/secret/plan', 'x'), neither)
     assert.deepEqual(await ask('PUT', '/files/secret/none', 'x'), neither)
     assert.deepEqual(await ask('PUT', '/files/builds/app', 'x'), [403, 'FORBIDDEN', 'replace'])

@@ -36,7 +36,7 @@ test('an upload is there for its user alone', async () => {
 test('who may not create is refused before a byte is sent', async () => {
   const denied = await askToCreate(broker, 'elsewhere', 5, JENKINS)
   assert.equal(denied.status, 403)
-  assert.equal(((await denied.json()) as { missing: string }).missing, 'create replace')
+  assert.equal(((await denied.json()) as { missing: string }).missing, 'create')
   assert.equal((await askToCreate(broker, 'x', 5, { as: undefined })).status, 401)
 })
 

@@ -84,11 +84,12 @@ function requireWrite(
 }
 
 /** @param missing - what is needed, or the actions of which one is */
+/** @param missing - any of them would do; a program is told the first */
 export function refusal(principal: Principal, ...missing: readonly FileAction[]): BrokerError {
   const words = missing.join(' or ')
   return principal.user === null
     ? new BrokerError('UNAUTHENTICATED', `a credential is needed to ${words} here`)
     : new BrokerError('FORBIDDEN', `the right to ${words} here is missing`, {
-        fields: { missing: missing.join(' ') },
+        fields: { missing: missing[0] },
       })
 }

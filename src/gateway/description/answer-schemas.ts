@@ -33,11 +33,7 @@ export const Problem = Type.Object(
     status: Type.Integer({ minimum: 400, maximum: 599 }),
     code: schemaRef('ProblemCode'),
     detail: Type.Optional(Type.String({ description: 'For people; programs go by `code`.' })),
-    missing: Type.Optional(
-      Type.String({
-        description: 'The action that no grant allows, or those of which one is needed.',
-      }),
-    ),
+    missing: Type.Optional(Type.String({ description: 'The action that no grant allows.' })),
     index: Type.Optional(Type.Integer({ minimum: 0, description: 'Of many, which one it was.' })),
     errors: Type.Optional(Type.Array(schemaRef('ContentFault'))),
     retryAfterSeconds: Type.Optional(Type.Number({ minimum: 0 })),
