@@ -1,18 +1,9 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
-import { join } from 'node:path'
 import { withoutTokens } from '../../auth/credentials/tokens.ts'
-import { auditFileName, auditFiles, dropOldest } from './audit-files.ts'
 import { type AuditRecord, NOBODY } from './audit-record.ts'
+import { AuditWriter, type AuditWriterOptions } from './audit-writer.ts'
 import { RepeatedRefusals } from './repeated-refusals.ts'
 
-export interface AuditLogOptions {
-  readonly directory: string
-  /** Milliseconds since the epoch. */
-  now(): number
-  /** A file this long is followed by the next one. */
-  readonly maxFileBytes?: number
-  /** The oldest files are deleted beyond it. */
-  readonly maxBytes?: number
+export interface AuditLogOptions extends AuditWriterOptions {
   /** How soon what could not be written is tried again. */
   readonly retryMs?: number
   /** Told when writing begins to fail, and when the log is closed with records that wait. */
@@ -28,16 +19,12 @@ export interface AuditState {
   readonly failure: string | undefined
 }
 
-const MAX_FILE_BYTES = 64 * 1024 * 1024
-const MAX_BYTES = 1024 * 1024 * 1024
 const RETRY_MS = 2000
 
 /** Records that wait for a disk which takes none; later ones are lost and counted. */
 const MAX_WAITING = 10_000
 const MAX_WRITE_RECORDS = 1000
 
-/** What a power failure can take. */
-const SYNC_MS = 1000
 const FLUSH_REFUSALS_MS = 10_000
 
 /**
@@ -46,30 +33,22 @@ const FLUSH_REFUSALS_MS = 10_000
  * bound; what is beyond it is counted, and the count is the next line that is written.
  */
 export class AuditLog implements AsyncDisposable {
-  readonly #options: Required<AuditLogOptions>
+  readonly #options: AuditLogOptions
+  readonly #writer: AuditWriter
   readonly #refusals = new RepeatedRefusals((record) => this.#add(record))
   readonly #waiting: string[] = []
   #flushTimer: NodeJS.Timeout | undefined
-  #file: FileHandle | undefined
-  #day = ''
-  #size = 0
   #written = 0
   #lost = 0
   #lostUnsaid = 0
   #failure: string | undefined
   #writing: Promise<void> | undefined
   #retryTimer: NodeJS.Timeout | undefined
-  #syncTimer: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
   constructor(options: AuditLogOptions) {
-    this.#options = {
-      maxFileBytes: MAX_FILE_BYTES,
-      maxBytes: MAX_BYTES,
-      retryMs: RETRY_MS,
-      onFailure: () => undefined,
-      ...options,
-    }
+    this.#options = options
+    this.#writer = new AuditWriter(options)
   }
 
   get state(): AuditState {
@@ -132,7 +111,7 @@ export class AuditLog implements AsyncDisposable {
     while (this.#waiting.length > 0) {
       const lines = this.#waiting.slice(0, MAX_WRITE_RECORDS)
       try {
-        await this.#write(Buffer.from(lines.join('')))
+        await this.#writer.write(Buffer.from(lines.join('')))
       } catch (error) {
         await this.#failed(error)
         return
@@ -151,73 +130,16 @@ export class AuditLog implements AsyncDisposable {
     this.#waiting.push(this.#lineOf({ ...lost, count }))
   }
 
-  async #write(bytes: Buffer): Promise<void> {
-    const file = await this.#fileOfToday()
-    try {
-      for (let at = 0; at < bytes.length; ) {
-        at += (await file.write(bytes, at, bytes.length - at)).bytesWritten
-      }
-    } catch (error) {
-      // A part of a line would be joined to the next one.
-      await file.truncate(this.#size).catch(() => {})
-      throw error
-    }
-    this.#size += bytes.length
-    this.#syncTimer ??= setTimeout(() => this.#sync(), SYNC_MS).unref()
-  }
-
-  async #fileOfToday(): Promise<FileHandle> {
-    const day = new Date(this.#options.now()).toISOString().slice(0, 10)
-    const isFull = this.#size >= this.#options.maxFileBytes
-    if (this.#file !== undefined && day === this.#day && !isFull) return this.#file
-    return this.#open(day)
-  }
-
-  async #open(day: string): Promise<FileHandle> {
-    const { directory, maxFileBytes, maxBytes } = this.#options
-    await this.#endFile()
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    const newest = (await auditFiles(directory)).findLast((name) => name.startsWith(day))
-    let number = newest === undefined ? 1 : Number(newest.slice(11, 15))
-    let file = await openToAppend(join(directory, auditFileName(day, number)))
-    if (file.size >= maxFileBytes) {
-      await file.handle.close()
-      number += 1
-      file = await openToAppend(join(directory, auditFileName(day, number)))
-    }
-    this.#file = file.handle
-    this.#size = file.size
-    this.#day = day
-    await dropOldest(directory, maxBytes)
-    return file.handle
-  }
-
   async #failed(error: unknown): Promise<void> {
     const isNews = this.#failure === undefined || this.#closing !== undefined
     this.#failure = (error as NodeJS.ErrnoException).code ?? 'UNKNOWN'
-    if (isNews) this.#options.onFailure(this.state)
-    // Another disk may be in its place by then.
-    await this.#endFile()
+    if (isNews) this.#options.onFailure?.(this.state)
+    await this.#writer.end()
     if (this.#closing !== undefined) return
     this.#retryTimer = setTimeout(() => {
       this.#retryTimer = undefined
       this.#start()
-    }, this.#options.retryMs).unref()
-  }
-
-  #sync(): void {
-    this.#syncTimer = undefined
-    // A disk that cannot sync fails the next write too.
-    this.#file?.datasync().catch(() => {})
-  }
-
-  async #endFile(): Promise<void> {
-    clearTimeout(this.#syncTimer)
-    this.#syncTimer = undefined
-    const file = this.#file
-    this.#file = undefined
-    await file?.datasync().catch(() => {})
-    await file?.close().catch(() => {})
+    }, this.#options.retryMs ?? RETRY_MS).unref()
   }
 
   async #close(): Promise<void> {
@@ -226,21 +148,6 @@ export class AuditLog implements AsyncDisposable {
     this.#refusals.flush(Number.POSITIVE_INFINITY)
     this.#start()
     await this.flush()
-    await this.#endFile()
-  }
-}
-
-/** A line that a crash cut short is ended, so that the next one stands for itself. */
-async function openToAppend(path: string): Promise<{ handle: FileHandle; size: number }> {
-  const handle = await open(path, 'a+', 0o600)
-  try {
-    const { size } = await handle.stat()
-    const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1))
-    if (size === 0 || buffer[0] === 0x0a) return { handle, size }
-    await handle.appendFile('\n')
-    return { handle, size: size + 1 }
-  } catch (error) {
-    await handle.close()
-    throw error
+    await this.#writer.end()
   }
 }
