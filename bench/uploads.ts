@@ -124,8 +124,8 @@ function section(rounds: readonly Rounds[]): Section {
         'about 0.3 of the peer, 0.39 when nothing else ran.',
       'What limits is the main thread, which is busy for 85% of the time. Of it 28% is what seven trips to the pool cost ' +
         'here (open, write, fdatasync, link, unlink, close, the sync of the directory); they stay there, since they may wait ' +
-        'for the disk, and everybody else with them. Fastify, identity and the answer are 20%, the collector 4%, the ' +
-        'messages to the database 5%, the watcher, which looks at what was written, 6%. File operations by io_uring ' +
+        'for the disk, and everybody else with them. The messages to the database are 5%, the collector 4%, the rest is spread thin. ' +
+        'File operations by io_uring ' +
         '(UV_USE_IO_URING): no difference, Node does not use it for these.',
     ],
     tables: [
