@@ -303,13 +303,18 @@ test('no more directories are watched than allowed', async () => {
   assert.equal(coverage.watched + coverage.unwatched, 10)
 })
 
-test('a directory that nobody may read does not make the watching incomplete', async () => {
-  await using subject = await setUp()
-  mkdirSync(join(subject.root, 'lost+found'))
-  subject.watches.failures.set(join(subject.root, 'lost+found'), 'EACCES')
-  await subject.tree.cover(false)
-  assert.deepEqual(subject.coverages, [{ watched: 1, unwatched: 0 }])
-})
+for (const [what, code] of [
+  ['that nobody may read', 'EACCES'],
+  ['that a link to itself has replaced', 'ELOOP'],
+] as const) {
+  test(`a directory ${what} does not make the watching incomplete`, async () => {
+    await using subject = await setUp()
+    mkdirSync(join(subject.root, 'lost+found'))
+    subject.watches.failures.set(join(subject.root, 'lost+found'), code)
+    await subject.tree.cover(false)
+    assert.deepEqual(subject.coverages, [{ watched: 1, unwatched: 0 }])
+  })
+}
 
 test('covering again forgets what is gone, and everything when it is asked to be fresh', async () => {
   await using subject = await setUp()

@@ -18,8 +18,8 @@ const LISTED_AT_ONCE = 10
 /** Limits of the system, which no further directory will pass either. */
 const EXHAUSTED = new Set(['ENOSPC', 'EMFILE', 'ENFILE', 'ENOMEM'])
 
-/** Gone, or closed to us: a scan would not see more. */
-const BEYOND_US = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'])
+/** Gone, by now a file or a link, or closed to us: a scan would not see more. */
+const BEYOND_US = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM'])
 
 /**
  * Keeps every directory of a tree watched. A directory is watched before it is listed, so that nothing
