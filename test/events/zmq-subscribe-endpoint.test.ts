@@ -294,6 +294,18 @@ describe('a subscribe endpoint', () => {
     assert.equal(fixture.service.counters.rebinds, 1)
   })
 
+  it('is bound anew when more is subscribed to than it keeps, and the others come back', async () => {
+    await using fixture = await startZmq()
+    using stays = await connected(fixture)
+    using peer = await RawPeer.subscriber(fixture.subscribe, 'jenkins', 'jenkins-token')
+    for (let i = 0; i <= 20_000; i += 1) peer.send(`\x01ci/${i}/`)
+    await peer.isClosed
+    const { fields } = await fixture.logger.line('events.zmq.rebind')
+    assert.ok(Number(fields['prefixes']) > 20_000)
+    await isServed(fixture, stays)
+    assert.equal(fixture.service.counters.rebinds, 1)
+  })
+
   it('stays bound when nobody on it loses a right', async () => {
     await using fixture = await startZmq()
     using sub = await connected(fixture)

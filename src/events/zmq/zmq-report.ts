@@ -6,7 +6,7 @@ export type ZmqLogger = Pick<FastifyBaseLogger, 'info' | 'warn' | 'error'>
 export interface ZmqCounters {
   /** Connections that were refused their credential or lacked a grant. */
   refusedConnections: number
-  /** Times a subscribe endpoint was bound anew, because somebody on it lost the right to be there. */
+  /** Times a subscribe endpoint was bound anew, because somebody on it lost the right to be there, or too much was subscribed to. */
   rebinds: number
   /**
    * Times that a subscribe endpoint could not send an event as fast as they came, to all or to somebody who

@@ -39,6 +39,12 @@ const MAX_FRAME_BYTES = MAX_TOPIC_BYTES + 1
 /** libzmq counts messages, not bytes: few, since a burst waits for them to be taken. */
 const SEND_HIGH_WATER_MARK = 1000
 
+/**
+ * Different prefixes that are subscribed to at once. libzmq has no bound, and keeps up to 256 nodes of a tree
+ * for each: a peer that sent it a million would have its memory.
+ */
+const MAX_PREFIXES = 20_000
+
 const REBIND_PAUSE_MS = 1000
 
 /**
@@ -104,7 +110,7 @@ export class ZmqSubscribeEndpoint implements AsyncDisposable {
     for (const [key, principal] of this.#admitted) {
       const renewed = identities.renew(principal)
       if (renewed === undefined || !mayReceiveAll(renewed.rights, this.#options.filter)) {
-        this.#rebind(principal.user)
+        this.#withdraw(principal.user)
         return
       }
       this.#admitted.set(key, renewed)
@@ -116,7 +122,7 @@ export class ZmqSubscribeEndpoint implements AsyncDisposable {
     const now = Date.now()
     for (const { user, credential } of this.#admitted.values()) {
       if (credential?.expiresMs === undefined || credential.expiresMs > now) continue
-      this.#rebind(user)
+      this.#withdraw(user)
       return
     }
   }
@@ -179,16 +185,26 @@ export class ZmqSubscribeEndpoint implements AsyncDisposable {
     // What subscribers send is of no interest, but unread it would pile up.
     this.#loop = receiveUntilClosed(
       socket,
-      () => {},
+      () => this.#boundPrefixes(socket),
       (error) => this.#report(error, 'receiving failed'),
     )
   }
 
-  #rebind(user: string | null): void {
+  /** Whose they are libzmq does not say, and those of peers that are gone count too. */
+  #boundPrefixes(socket: SubscribeSocket): void {
+    if (socket.closed || socket.topicCount <= MAX_PREFIXES) return
+    this.#rebind('too many subscriptions', { prefixes: socket.topicCount })
+  }
+
+  #withdraw(user: string | null): void {
+    this.#rebind('a right was withdrawn', { user })
+  }
+
+  #rebind(reason: string, details: Readonly<Record<string, unknown>>): void {
     const { logger, counters } = this.#deps
     counters.rebinds += 1
-    const fields = { endpoint: this.#endpoint, user }
-    logger.warn({ event: 'events.zmq.rebind', ...fields }, 'bound anew: a right was withdrawn')
+    const fields = { endpoint: this.#endpoint, ...details }
+    logger.warn({ event: 'events.zmq.rebind', ...fields }, `bound anew: ${reason}`)
     this.#broadcast?.close()
     this.#broadcast = undefined
     this.#admitted.clear()

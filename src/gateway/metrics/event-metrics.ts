@@ -130,7 +130,11 @@ export function showZmq(metrics: Metrics, zmq: ZmqService): void {
   )
   const counters = [
     ['refusedConnections', 'connections_refused', 'Connections that were not let in.'],
-    ['rebinds', 'rebinds', 'Subscribe endpoints bound anew because somebody lost a right.'],
+    [
+      'rebinds',
+      'rebinds',
+      'Subscribe endpoints bound anew: a right was lost, or too much subscribed to.',
+    ],
     ['droppedEvents', 'events_dropped', 'Events that a subscribe endpoint could not send.'],
     ['failedCommands', 'commands_failed', 'Commands that were answered with a problem.'],
     ['refusedCommands', 'commands_refused', 'Commands that were refused unread.'],
