@@ -316,6 +316,21 @@ for (const [what, code] of [
   })
 }
 
+test('a directory that cannot be watched is tried once more', async () => {
+  await using subject = await setUp()
+  const [once, always] = ['once', 'always'].map((name) => join(subject.root, name))
+  for (const directory of [once, always]) {
+    mkdirSync(String(directory))
+    subject.watches.failures.set(String(directory), 'EINVAL')
+  }
+  let tries = 0
+  subject.watches.onAdd = (directory) => {
+    if (directory === once && ++tries === 2) subject.watches.failures.delete(directory)
+  }
+  await subject.tree.cover(false)
+  assert.deepEqual(subject.coverages, [{ watched: 2, unwatched: 1, reason: 'EINVAL' }])
+})
+
 test('covering again forgets what is gone, and everything when it is asked to be fresh', async () => {
   await using subject = await setUp()
   mkdirSync(join(subject.root, 'a/b'), { recursive: true })

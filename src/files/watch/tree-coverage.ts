@@ -120,7 +120,7 @@ export class TreeCoverage {
     return [this.#names.prefix, relative].filter((part) => part !== '').join('/')
   }
 
-  async #watch(directories: readonly string[]): Promise<void> {
+  async #watch(directories: readonly string[], isRetry = false): Promise<void> {
     const found = directories.flatMap((directory) => {
       const stats = statsAt(directory)
       const isDirectory = stats?.isDirectory() === true
@@ -134,18 +134,21 @@ export class TreeCoverage {
       exhausted === undefined
         ? await this.#watches.add(found.map(({ directory }) => directory))
         : undefined
+    const again: string[] = []
     for (const { directory, stats } of found) {
       const code = failures === undefined ? exhausted : failures.get(directory)
-      if (code === undefined) this.#watched.add(directory, stats)
-      else this.#onFailure(directory, code)
+      if (code === undefined) {
+        this.#watched.add(directory, stats)
+        continue
+      }
+      this.forget(directory)
+      if (EXHAUSTED.has(code)) this.#exhausted = code
+      if (BEYOND_US.has(code)) continue
+      if (isRetry || EXHAUSTED.has(code)) this.#unwatched.set(directory, code)
+      else again.push(directory)
     }
-  }
-
-  #onFailure(directory: string, code: string): void {
-    this.forget(directory)
-    if (BEYOND_US.has(code)) return
-    this.#unwatched.set(directory, code)
-    if (EXHAUSTED.has(code)) this.#exhausted = code
+    // One that was swapped for a link and back while it was opened fails in strange ways, once.
+    if (again.length > 0) await this.#watch(again, true)
   }
 
   /** Directories to watch in one; none in one that is gone or cannot be read. */
