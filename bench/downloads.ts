@@ -1,17 +1,11 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { runWrk } from './load/wrk.ts'
+import { contenderTable, formatDecimal, median, ratio, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { processorSeconds } from './measure/processor-time.ts'
-import {
-  formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { CONSUMER, PRODUCER } from './servers/broker.ts'
 import { startBrokerBehindNginx } from './servers/broker-behind-nginx.ts'
 import { startNginx, writeNginxConf } from './servers/nginx.ts'
@@ -164,26 +158,13 @@ function section(rounds: readonly Rounds[]): Section {
         '12 header fields 2.5, hooks after the answer 1, target and rights 1.5. Answers of a turn sent together: no difference.',
     ],
     tables: [
-      {
-        head: [
-          '',
-          'requests/s',
-          'p50 ms',
-          'p99 ms',
-          'server cores',
-          'broker : it',
-          'runs that count',
-        ],
-        rows: rounds.map((each) => [
-          each.name,
-          formatSpread(each.figures['requests/s']),
-          formatMedian(each.figures['p50 ms'], formatDecimal),
-          formatMedian(each.figures['p99 ms'], formatDecimal),
-          formatMedian(each.figures['server cores'], formatDecimal),
-          formatRatio(each, 'requests/s'),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(rounds, [
+        spread('requests/s'),
+        median('p50 ms', formatDecimal),
+        median('p99 ms', formatDecimal),
+        median('server cores', formatDecimal),
+        ratio('requests/s'),
+      ]),
     ],
   }
 }

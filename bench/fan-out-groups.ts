@@ -5,16 +5,10 @@ import { NullServer, TOGETHER } from './load/null-target.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import type { Publisher } from './load/publisher.ts'
 import { PLACES, TOPIC_GROUPS } from './load/topic-groups.ts'
+import { contenderTable, formatDecimal, median, ratio, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
-import {
-  formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { startBroker } from './servers/broker.ts'
 import { startNats } from './servers/nats.ts'
 
@@ -76,17 +70,12 @@ function section(rounds: readonly Rounds[], eventBytes: number): Section {
         'group, whole and in order.',
     ],
     tables: [
-      {
-        head: ['', 'deliveries/s', 'MB/s', 'server cores', 'broker : it', 'runs that count'],
-        rows: rounds.map((each) => [
-          each.name,
-          formatSpread(each.figures['deliveries/s']),
-          formatMedian(each.figures['MB/s']),
-          formatMedian(each.figures['server cores'], formatDecimal),
-          formatRatio(each, 'deliveries/s'),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(rounds, [
+        spread('deliveries/s'),
+        median('MB/s'),
+        median('server cores', formatDecimal),
+        ratio('deliveries/s'),
+      ]),
     ],
   }
 }

@@ -3,16 +3,17 @@ import { BATCH, toApp, toBroker, toMosquitto } from './load/fan-out-targets.ts'
 import { NullServer } from './load/null-target.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import type { Publisher } from './load/publisher.ts'
-import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
-import type { Line } from './measure/line.ts'
 import {
   formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+  type Group,
+  groupedTable,
+  median,
+  ratio,
+  spread,
+} from './measure/columns.ts'
+import { type Contender, interleave } from './measure/interleaved.ts'
+import type { Line } from './measure/line.ts'
+import type { Section } from './measure/report.ts'
 import { startBroker } from './servers/broker.ts'
 import { startMosquitto } from './servers/mosquitto.ts'
 import type { App } from './servers/ws-app.ts'
@@ -69,7 +70,7 @@ export const fanOutPeers: Line = {
       { name: 'null sender', target: nullTarget, deliveries: 6_000_000 },
     ]
     for (const { target } of peers) await load.run(target, warmUp)
-    const results: (readonly [number, readonly Rounds[]])[] = []
+    const results: Group[] = []
     for (const subscribers of SUBSCRIBERS) {
       tell(`${subscribers} subscribers`)
       const contenders = peers.map(({ name, target, deliveries }): Contender => {
@@ -82,7 +83,7 @@ export const fanOutPeers: Line = {
   },
 }
 
-function section(results: readonly (readonly [number, readonly Rounds[]])[]): Section {
+function section(results: readonly Group[]): Section {
   return {
     title: 'WebSocket fan-out beside other servers',
     notes: [
@@ -93,28 +94,12 @@ function section(results: readonly (readonly [number, readonly Rounds[]])[]): Se
         'ready-made frames of the size of the events of the broker.',
     ],
     tables: [
-      {
-        head: [
-          'subscribers',
-          '',
-          'deliveries/s',
-          'MB/s',
-          'server cores',
-          'broker : it',
-          'runs that count',
-        ],
-        rows: results.flatMap(([subscribers, rounds]) =>
-          rounds.map((each) => [
-            String(subscribers),
-            each.name,
-            formatSpread(each.figures['deliveries/s']),
-            formatMedian(each.figures['MB/s']),
-            formatMedian(each.figures['server cores'], formatDecimal),
-            formatRatio(each, 'deliveries/s'),
-            formatValidity(each),
-          ]),
-        ),
-      },
+      groupedTable('subscribers', results, [
+        spread('deliveries/s'),
+        median('MB/s'),
+        median('server cores', formatDecimal),
+        ratio('deliveries/s'),
+      ]),
     ],
   }
 }

@@ -9,17 +9,18 @@ import {
 import { NullServer, TOGETHER } from './load/null-target.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import type { Publisher } from './load/publisher.ts'
-import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
-import type { Line, LineOptions } from './measure/line.ts'
 import {
   formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatRatioTo,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+  type Group,
+  groupedTable,
+  median,
+  ratio,
+  ratioOf,
+  spread,
+} from './measure/columns.ts'
+import { type Contender, interleave } from './measure/interleaved.ts'
+import type { Line, LineOptions } from './measure/line.ts'
+import type { Section } from './measure/report.ts'
 import { startBroker } from './servers/broker.ts'
 import { startNats } from './servers/nats.ts'
 
@@ -65,7 +66,7 @@ export const fanOut: Line = {
     ]
     for (const [, target] of targets) await load.run(target, warmUp)
 
-    const results: (readonly [number, readonly Rounds[]])[] = []
+    const results: Group[] = []
     for (const { subscribers, messages } of SIZES) {
       const size = { subscribers, messages: options.isQuick ? messages / 5 : messages }
       const contenders = targets.map(
@@ -85,10 +86,7 @@ function roundsOf({ isQuick }: LineOptions): number {
   return isQuick ? 2 : 5
 }
 
-function section(
-  results: readonly (readonly [number, readonly Rounds[]])[],
-  eventBytes: number,
-): Section {
+function section(results: readonly Group[], eventBytes: number): Section {
   return {
     title: 'WebSocket fan-out',
     notes: [
@@ -111,30 +109,13 @@ function section(
         'rows to the thread of the database 5%, answers 5%; at 1,000 nearly all is writing.',
     ],
     tables: [
-      {
-        head: [
-          'subscribers',
-          '',
-          'deliveries/s',
-          'MB/s',
-          'server cores',
-          'broker : it',
-          `with ${WORKERS} workers : it`,
-          'runs that count',
-        ],
-        rows: results.flatMap(([subscribers, rounds]) =>
-          rounds.map((each) => [
-            String(subscribers),
-            each.name,
-            formatSpread(each.figures['deliveries/s']),
-            formatMedian(each.figures['MB/s']),
-            formatMedian(each.figures['server cores'], formatDecimal),
-            formatRatio(each, 'deliveries/s'),
-            formatRatioTo(rounds[1], each, 'deliveries/s'),
-            formatValidity(each),
-          ]),
-        ),
-      },
+      groupedTable('subscribers', results, [
+        spread('deliveries/s'),
+        median('MB/s'),
+        median('server cores', formatDecimal),
+        ratio('deliveries/s'),
+        ratioOf(1, 'deliveries/s', `with ${WORKERS} workers : it`),
+      ]),
     ],
   }
 }

@@ -1,17 +1,11 @@
 import { CalledProcess } from './load/process-calls.ts'
 import type { Uploader } from './load/uploader.ts'
+import { contenderTable, formatDecimal, median, ratio, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { busiestCores, type LoadReport } from './measure/load-report.ts'
 import { processorSeconds } from './measure/processor-time.ts'
-import {
-  formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { PRODUCER, startBroker } from './servers/broker.ts'
 
 const FILES = 1000
@@ -66,16 +60,11 @@ function section(rounds: readonly Rounds[]): Section {
       'Checked: status and digests of the answers, and each file read again afterwards.',
     ],
     tables: [
-      {
-        head: ['', 'files/s', 'processor ms each', 'form : it', 'runs that count'],
-        rows: rounds.map((each) => [
-          each.name,
-          formatSpread(each.figures['files/s']),
-          formatMedian(each.figures['ms of processor each'], formatDecimal),
-          formatRatio(each, 'files/s'),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(rounds, [
+        spread('files/s'),
+        median('ms of processor each', formatDecimal, 'processor ms each'),
+        ratio('files/s', 'form : it'),
+      ]),
     ],
   }
 }

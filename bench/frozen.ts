@@ -2,17 +2,18 @@ import { FanOutLoad } from './load/fan-out-load.ts'
 import { toBroker } from './load/fan-out-targets.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import type { Publisher } from './load/publisher.ts'
-import { interleave, type Rounds, type Run } from './measure/interleaved.ts'
-import type { Line } from './measure/line.ts'
-import { residentBytes } from './measure/processor-time.ts'
 import {
   formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+  type Group,
+  groupedTable,
+  median,
+  ratio,
+  spread,
+} from './measure/columns.ts'
+import { interleave, type Run } from './measure/interleaved.ts'
+import type { Line } from './measure/line.ts'
+import { residentBytes } from './measure/processor-time.ts'
+import type { Section } from './measure/report.ts'
 import { startBroker } from './servers/broker.ts'
 
 const SIZE = { payloadBytes: 16_384, perSecond: 50 }
@@ -39,7 +40,7 @@ export const frozen: Line = {
     )
     const subscribers = cleanup.use(new FanOutLoad())
     const load = { publisher, subscribers, messages: SIZE.perSecond * (isQuick ? 7 : SECONDS) }
-    const results: (readonly [string, readonly Rounds[]])[] = []
+    const results: Group[] = []
     for (const [name, flags] of [
       ['one process', []],
       [`--workers ${WORKERS}`, [`--workers=${WORKERS}`]],
@@ -78,7 +79,7 @@ async function measureBroker(
   }
 }
 
-function section(results: readonly (readonly [string, readonly Rounds[]])[]): Section {
+function section(results: readonly Group[]): Section {
   return {
     title: 'Subscribers that do not read',
     notes: [
@@ -91,32 +92,14 @@ function section(results: readonly (readonly [string, readonly Rounds[]])[]): Se
         'must be given everything too.',
     ],
     tables: [
-      {
-        head: [
-          '',
-          '',
-          'p50 ms',
-          'p99 ms',
-          'server cores',
-          'MB at most',
-          'p99 frozen : it',
-          'MB frozen : it',
-          'runs that count',
-        ],
-        rows: results.flatMap(([name, rounds]) =>
-          rounds.map((each) => [
-            name,
-            each.name,
-            formatMedian(each.figures['p50 ms'], formatDecimal),
-            formatSpread(each.figures['p99 ms'], formatDecimal),
-            formatMedian(each.figures['server cores'], formatDecimal),
-            formatSpread(each.figures['MB at most'], (value) => value.toFixed(0)),
-            formatRatio(each, 'p99 ms'),
-            formatRatio(each, 'MB at most'),
-            formatValidity(each),
-          ]),
-        ),
-      },
+      groupedTable('', results, [
+        median('p50 ms', formatDecimal),
+        spread('p99 ms', formatDecimal),
+        median('server cores', formatDecimal),
+        spread('MB at most', (value) => value.toFixed(0)),
+        ratio('p99 ms', 'p99 frozen : it'),
+        ratio('MB at most', 'MB frozen : it'),
+      ]),
     ],
   }
 }

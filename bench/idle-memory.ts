@@ -2,16 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { FanOutLoad } from './load/fan-out-load.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import type { SubscriberOptions } from './load/subscribers.ts'
+import { contenderTable, formatDecimal, ratio, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds, type Run } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { residentBytes } from './measure/processor-time.ts'
-import {
-  formatDecimal,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { CONSUMER, startBroker } from './servers/broker.ts'
 import type { App } from './servers/ws-app.ts'
 
@@ -81,16 +76,11 @@ function section(rounds: readonly Rounds[]): Section {
         'divided among them. Buffers of the kernel are not in it.',
     ],
     tables: [
-      {
-        head: ['', 'KB each', 'MB without any', 'broker : it', 'runs that count'],
-        rows: rounds.map((each) => [
-          each.name,
-          formatSpread(each.figures['KB each'], formatDecimal),
-          formatSpread(each.figures['MB before'], formatDecimal),
-          formatRatio(each, 'KB each'),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(rounds, [
+        spread('KB each', formatDecimal),
+        spread('MB before', formatDecimal, 'MB without any'),
+        ratio('KB each'),
+      ]),
     ],
   }
 }

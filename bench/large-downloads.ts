@@ -6,18 +6,12 @@ import { Readable } from 'node:stream'
 import { BLOCK_BYTES, type LargeContent, piecesOf, sha256Of } from './load/large-content.ts'
 import type { LargeTransfer, TransferTarget } from './load/large-transfer.ts'
 import { CalledProcess } from './load/process-calls.ts'
+import { contenderTable, formatDecimal, median, ratio, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { busiestCores } from './measure/load-report.ts'
 import { processorSeconds } from './measure/processor-time.ts'
-import {
-  formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { CONSUMER, PRODUCER } from './servers/broker.ts'
 import { startBrokerBehindNginx } from './servers/broker-behind-nginx.ts'
 import { startNginx, writeNginxConf } from './servers/nginx.ts'
@@ -122,16 +116,11 @@ function section(rounds: readonly Rounds[]): Section {
       'Checked: the digest of the content of each before the runs; in them each status, and that every byte came.',
     ],
     tables: [
-      {
-        head: ['', 'MB/s', 'server cores', 'broker : it', 'runs that count'],
-        rows: rounds.map((each) => [
-          each.name,
-          formatSpread(each.figures['MB/s']),
-          formatMedian(each.figures['server cores'], formatDecimal),
-          formatRatio(each, 'MB/s'),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(rounds, [
+        spread('MB/s'),
+        median('server cores', formatDecimal),
+        ratio('MB/s'),
+      ]),
     ],
   }
 }

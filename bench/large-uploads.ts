@@ -3,18 +3,12 @@ import { join } from 'node:path'
 import { BLOCK_BYTES } from './load/large-content.ts'
 import type { LargeTransfer } from './load/large-transfer.ts'
 import { CalledProcess } from './load/process-calls.ts'
+import { contenderTable, formatDecimal, median, ratio, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds, type Run } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { busiestCores } from './measure/load-report.ts'
 import { processorSeconds } from './measure/processor-time.ts'
-import {
-  formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { PRODUCER, type RunningBroker, startBroker } from './servers/broker.ts'
 import { startNginx, writeNginxConf } from './servers/nginx.ts'
 import { freePort } from './servers/ports.ts'
@@ -161,16 +155,11 @@ function section(rounds: readonly Rounds[]): Section {
         'time of the main thread. A sync of every 32 MiB while the rest arrives: the last one takes 10 ms in the place of 300 to 500.',
     ],
     tables: [
-      {
-        head: ['', 'MB/s', 'server cores', 'broker : it', 'runs that count'],
-        rows: rounds.map((each) => [
-          each.name,
-          formatSpread(each.figures['MB/s']),
-          formatMedian(each.figures['server cores'], formatDecimal),
-          formatRatio(each, 'MB/s'),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(rounds, [
+        spread('MB/s'),
+        median('server cores', formatDecimal),
+        ratio('MB/s'),
+      ]),
     ],
   }
 }

@@ -2,16 +2,10 @@ import { FanOutLoad, type FanOutTarget } from './load/fan-out-load.ts'
 import { toBroker, toNats } from './load/fan-out-targets.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import type { Publisher } from './load/publisher.ts'
+import { contenderTable, formatDecimal, median, ratioTo, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
-import {
-  formatDecimal,
-  formatMedian,
-  formatRatioTo,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { startBroker } from './servers/broker.ts'
 import { startNats } from './servers/nats.ts'
 
@@ -65,26 +59,13 @@ function section(rounds: readonly Rounds[]): Section {
         'is sent a POST for each, nats-server a PUB.',
     ],
     tables: [
-      {
-        head: [
-          '',
-          'p50 ms',
-          'p99 ms',
-          'server cores',
-          'p50 it : nats-server',
-          'p99 it : nats-server',
-          'runs that count',
-        ],
-        rows: rounds.map((each) => [
-          each.name,
-          formatSpread(each.figures['p50 ms'], formatDecimal),
-          formatSpread(each.figures['p99 ms'], formatDecimal),
-          formatMedian(each.figures['server cores'], formatDecimal),
-          formatRatioTo(each, rounds[1], 'p50 ms'),
-          formatRatioTo(each, rounds[1], 'p99 ms'),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(rounds, [
+        spread('p50 ms', formatDecimal),
+        spread('p99 ms', formatDecimal),
+        median('server cores', formatDecimal),
+        ratioTo(1, 'p50 ms', 'p50 it : nats-server'),
+        ratioTo(1, 'p99 ms', 'p99 it : nats-server'),
+      ]),
     ],
   }
 }

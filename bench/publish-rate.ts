@@ -1,17 +1,18 @@
 import { payloadOf } from './load/payload.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import { runWrk } from './load/wrk.ts'
-import { type Contender, interleave, type Rounds, type Run } from './measure/interleaved.ts'
-import type { Line } from './measure/line.ts'
-import { processorSeconds } from './measure/processor-time.ts'
 import {
   formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+  type Group,
+  groupedTable,
+  median,
+  ratio,
+  spread,
+} from './measure/columns.ts'
+import { type Contender, interleave, type Run } from './measure/interleaved.ts'
+import type { Line } from './measure/line.ts'
+import { processorSeconds } from './measure/processor-time.ts'
+import type { Section } from './measure/report.ts'
 import { headOf, PRODUCER, startBroker } from './servers/broker.ts'
 import type { App } from './servers/ws-app.ts'
 
@@ -66,7 +67,7 @@ export const publishRate: Line = {
         taken: async () => undefined,
       },
     ]
-    const results: (readonly [Form, readonly Rounds[]])[] = []
+    const results: Group[] = []
     for (const form of FORMS) {
       tell(form.name)
       const contenders = servers.map(
@@ -76,7 +77,7 @@ export const publishRate: Line = {
         }),
       )
       for (const contender of contenders) await contender.run()
-      results.push([form, await interleave(contenders, isQuick ? 2 : 5, tell)])
+      results.push([form.name, await interleave(contenders, isQuick ? 2 : 5, tell)])
     }
     return section(results)
   },
@@ -113,7 +114,7 @@ async function measure(server: Server, form: Form, seconds: number): Promise<Run
   }
 }
 
-function section(results: readonly (readonly [Form, readonly Rounds[]])[]): Section {
+function section(results: readonly Group[]): Section {
   return {
     title: 'Publishing over HTTP',
     notes: [
@@ -124,30 +125,13 @@ function section(results: readonly (readonly [Form, readonly Rounds[]])[]): Sect
       'Checked: the status of each answer, and that the log of the broker grew by what was acknowledged.',
     ],
     tables: [
-      {
-        head: [
-          '',
-          '',
-          'events/s',
-          'p50 ms',
-          'p99 ms',
-          'server cores',
-          'broker : it',
-          'runs that count',
-        ],
-        rows: results.flatMap(([{ name }, rounds]) =>
-          rounds.map((each) => [
-            name,
-            each.name,
-            formatSpread(each.figures['events/s']),
-            formatMedian(each.figures['p50 ms'], formatDecimal),
-            formatMedian(each.figures['p99 ms'], formatDecimal),
-            formatMedian(each.figures['server cores'], formatDecimal),
-            formatRatio(each, 'events/s'),
-            formatValidity(each),
-          ]),
-        ),
-      },
+      groupedTable('', results, [
+        spread('events/s'),
+        median('p50 ms', formatDecimal),
+        median('p99 ms', formatDecimal),
+        median('server cores', formatDecimal),
+        ratio('events/s'),
+      ]),
     ],
     tried: [
       'One event a request cost the main thread 3.7 times what it costs the bare Fastify on an idle machine, and costs ' +

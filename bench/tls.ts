@@ -1,17 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { runWrk } from './load/wrk.ts'
+import { contenderTable, formatDecimal, median, ratio, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { processorSeconds } from './measure/processor-time.ts'
-import {
-  formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { BROKER_COMMAND, PRODUCER, startBroker } from './servers/broker.ts'
 import { NGINX_USER, startNginx } from './servers/nginx.ts'
 import { freePort } from './servers/ports.ts'
@@ -111,26 +105,13 @@ function section(rounds: readonly Rounds[]): Section {
         'The time of processors is that of broker and Nginx together. Handshakes are not in it.',
     ],
     tables: [
-      {
-        head: [
-          '',
-          'publishes/s',
-          'p50 ms',
-          'p99 ms',
-          'us a publish',
-          'TLS : it',
-          'runs that count',
-        ],
-        rows: rounds.map((each) => [
-          each.name,
-          formatSpread(each.figures['publishes/s']),
-          formatMedian(each.figures['p50 ms'], formatDecimal),
-          formatMedian(each.figures['p99 ms'], formatDecimal),
-          formatMedian(each.figures['us a publish'], formatDecimal),
-          formatRatio(each, 'publishes/s'),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(rounds, [
+        spread('publishes/s'),
+        median('p50 ms', formatDecimal),
+        median('p99 ms', formatDecimal),
+        median('us a publish', formatDecimal),
+        ratio('publishes/s', 'TLS : it'),
+      ]),
     ],
   }
 }

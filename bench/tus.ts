@@ -1,19 +1,12 @@
 import { CalledProcess } from './load/process-calls.ts'
 import type { TusUploader } from './load/tus-uploader.ts'
+import { contenderTable, formatDecimal, median, ratio, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { busiestCores } from './measure/load-report.ts'
 import { packageVersion } from './measure/machine.ts'
 import { processorSeconds } from './measure/processor-time.ts'
-import {
-  formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-  type Table,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { PRODUCER, type RunningBroker, startBroker } from './servers/broker.ts'
 import type { HashAlone } from './servers/hash-alone.ts'
 import { removeDirectory, serverDirectory } from './servers/server-process.ts'
@@ -123,6 +116,7 @@ function figuresOf(bytes: number, seconds: number, busySeconds: number) {
 
 function section(bytes: number, whole: readonly Rounds[], parts: readonly Rounds[]): Section {
   const [size, part] = [bytes / MIB, PART_BYTES / MIB]
+  const columns = [spread('MiB/s'), median('CPU seconds', formatDecimal), ratio('MiB/s')]
   const versions = ['@tus/server', '@tus/file-store'].map(packageVersion).join(' and ')
   return {
     title: 'Resumable uploads',
@@ -136,19 +130,9 @@ function section(bytes: number, whole: readonly Rounds[], parts: readonly Rounds
       'Written and hashed by one thread, in pieces of 32 KiB, as other large uploads: 0.73 to 1.72 of the peer in one part, with ' +
         'half of the processor time.',
     ],
-    tables: [tableOf('in one part', whole), tableOf(`in parts of ${part} MiB`, parts)],
-  }
-}
-
-function tableOf(how: string, rounds: readonly Rounds[]): Table {
-  return {
-    head: [how, 'MiB/s', 'CPU seconds', 'broker : it', 'runs that count'],
-    rows: rounds.map((each) => [
-      each.name,
-      formatSpread(each.figures['MiB/s']),
-      formatMedian(each.figures['CPU seconds'], formatDecimal),
-      formatRatio(each, 'MiB/s'),
-      formatValidity(each),
-    ]),
+    tables: [
+      contenderTable(whole, columns, 'in one part'),
+      contenderTable(parts, columns, `in parts of ${part} MiB`),
+    ],
   }
 }

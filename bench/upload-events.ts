@@ -1,11 +1,12 @@
 import type { FileEvents } from './load/file-events.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import type { Uploader, UploadTime } from './load/uploader.ts'
+import { contenderTable, formatDecimal, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds, type Run } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { busiestCores, type LoadReport } from './measure/load-report.ts'
 import { percentile } from './measure/percentiles.ts'
-import { formatDecimal, formatSpread, formatValidity, type Section } from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { CONSUMER, PRODUCER, startBroker } from './servers/broker.ts'
 
 const FILE_BYTES = 1024
@@ -90,7 +91,6 @@ function figuresOf(times: readonly UploadTime[], cameMs: ReadonlyMap<string, num
 }
 
 function section(rounds: readonly Rounds[]): Section {
-  const spread = (each: Rounds, figure: string) => formatSpread(each.figures[figure], formatDecimal)
   return {
     title: 'From an upload to its event',
     notes: [
@@ -99,30 +99,15 @@ function section(rounds: readonly Rounds[]): Section {
       'Checked: status and digest of each answer, one event for each file, and each file read again afterwards.',
     ],
     tables: [
-      {
-        head: [
-          '',
-          'to the answer, p50',
-          'p99',
-          'to the event, p50',
-          'p99',
-          'answer to event, p50',
-          'p99',
-          'event first, %',
-          'runs that count',
-        ],
-        rows: rounds.map((each) => [
-          each.name,
-          spread(each, 'answer p50 ms'),
-          spread(each, 'answer p99 ms'),
-          spread(each, 'event p50 ms'),
-          spread(each, 'event p99 ms'),
-          spread(each, 'event after answer p50 ms'),
-          spread(each, 'event after answer p99 ms'),
-          spread(each, '% before the answer'),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(rounds, [
+        spread('answer p50 ms', formatDecimal, 'to the answer, p50'),
+        spread('answer p99 ms', formatDecimal, 'p99'),
+        spread('event p50 ms', formatDecimal, 'to the event, p50'),
+        spread('event p99 ms', formatDecimal, 'p99'),
+        spread('event after answer p50 ms', formatDecimal, 'answer to event, p50'),
+        spread('event after answer p99 ms', formatDecimal, 'p99'),
+        spread('% before the answer', formatDecimal, 'event first, %'),
+      ]),
     ],
   }
 }

@@ -5,17 +5,12 @@ import type { HeldUploads } from './load/held-uploads.ts'
 import { BLOCK_BYTES } from './load/large-content.ts'
 import type { LargeTransfer } from './load/large-transfer.ts'
 import { CalledProcess } from './load/process-calls.ts'
+import { contenderTable, formatDecimal, ratio, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds, type Run } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { busiestCores } from './measure/load-report.ts'
 import { residentBytes } from './measure/processor-time.ts'
-import {
-  formatDecimal,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { PRODUCER, startBroker } from './servers/broker.ts'
 import { removeDirectory, serverDirectory } from './servers/server-process.ts'
 import type { StoringApp } from './servers/storing-app.ts'
@@ -140,26 +135,24 @@ function section(held: readonly Rounds[], large: readonly Rounds[], largeBytes: 
       'Checked: all uploads are finished afterwards, and the digests that the answers tell.',
     ],
     tables: [
-      {
-        head: [`${HELD} uploads`, 'MiB each', 'MB without any', 'broker : it', 'runs that count'],
-        rows: held.map((each) => [
-          each.name,
-          formatSpread(each.figures['MiB each'], (mebibytes) => mebibytes.toFixed(2)),
-          formatSpread(each.figures['MB before'], formatDecimal),
-          formatRatio(each, 'MiB each'),
-          formatValidity(each),
-        ]),
-      },
-      {
-        head: ['one upload', 'MB at its peak', 'MB growth', 'MB/s', 'runs that count'],
-        rows: large.map((each) => [
-          each.name,
-          formatSpread(each.figures['peak MB'], formatDecimal),
-          formatSpread(each.figures['growth MB'], formatDecimal),
-          formatSpread(each.figures['MB/s']),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(
+        held,
+        [
+          spread('MiB each', (mebibytes) => mebibytes.toFixed(2)),
+          spread('MB before', formatDecimal, 'MB without any'),
+          ratio('MiB each'),
+        ],
+        `${HELD} uploads`,
+      ),
+      contenderTable(
+        large,
+        [
+          spread('peak MB', formatDecimal, 'MB at its peak'),
+          spread('growth MB', formatDecimal, 'MB growth'),
+          spread('MB/s'),
+        ],
+        'one upload',
+      ),
     ],
   }
 }

@@ -1,19 +1,13 @@
 import { join } from 'node:path'
 import { CalledProcess } from './load/process-calls.ts'
 import type { Uploader } from './load/uploader.ts'
+import { contenderTable, formatDecimal, median, ratio, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { busiestCores } from './measure/load-report.ts'
 import { percentile } from './measure/percentiles.ts'
 import { processorSeconds } from './measure/processor-time.ts'
-import {
-  formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { PRODUCER, type RunningBroker, startBroker } from './servers/broker.ts'
 import type { FileWriter } from './servers/file-writer.ts'
 import { removeDirectory, serverDirectory } from './servers/server-process.ts'
@@ -129,18 +123,13 @@ function section(rounds: readonly Rounds[]): Section {
         '(UV_USE_IO_URING): no difference, Node does not use it for these.',
     ],
     tables: [
-      {
-        head: ['', 'files/s', 'p50 ms', 'p99 ms', 'cores', 'broker : it', 'runs that count'],
-        rows: rounds.map((each) => [
-          each.name,
-          formatSpread(each.figures['files/s']),
-          formatMedian(each.figures['p50 ms'], formatDecimal),
-          formatMedian(each.figures['p99 ms'], formatDecimal),
-          formatMedian(each.figures['cores'], formatDecimal),
-          formatRatio(each, 'files/s'),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(rounds, [
+        spread('files/s'),
+        median('p50 ms', formatDecimal),
+        median('p99 ms', formatDecimal),
+        median('cores', formatDecimal),
+        ratio('files/s'),
+      ]),
     ],
   }
 }

@@ -2,17 +2,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CalledProcess } from './load/process-calls.ts'
+import { contenderTable, formatDecimal, median, ratio, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds, type Run } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { processorSeconds, residentBytes } from './measure/processor-time.ts'
-import {
-  formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import type { WatchingApp } from './servers/watching-app.ts'
 
 const DIRECTORIES = 1000
@@ -82,26 +76,13 @@ function section(rounds: readonly Rounds[]): Section {
       'Checked: both walks meet every file.',
     ],
     tables: [
-      {
-        head: [
-          '',
-          'ready ms',
-          'MB',
-          'cpu s',
-          'ready, broker : it',
-          'MB, broker : it',
-          'runs that count',
-        ],
-        rows: rounds.map((each) => [
-          each.name,
-          formatSpread(each.figures['ready ms']),
-          formatSpread(each.figures['MB'], formatDecimal),
-          formatMedian(each.figures['cpu s'], formatDecimal),
-          formatRatio(each, 'ready ms'),
-          formatRatio(each, 'MB'),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(rounds, [
+        spread('ready ms'),
+        spread('MB', formatDecimal),
+        median('cpu s', formatDecimal),
+        ratio('ready ms', 'ready, broker : it'),
+        ratio('MB', 'MB, broker : it'),
+      ]),
     ],
   }
 }

@@ -1,18 +1,19 @@
 import type { Acknowledged, Dealers } from './load/dealers.ts'
 import { payloadOf } from './load/payload.ts'
 import { CalledProcess } from './load/process-calls.ts'
-import { type Contender, interleave, type Rounds, type Run } from './measure/interleaved.ts'
+import {
+  formatDecimal,
+  type Group,
+  groupedTable,
+  median,
+  ratio,
+  spread,
+} from './measure/columns.ts'
+import { type Contender, interleave, type Run } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { busiestCores } from './measure/load-report.ts'
 import { processorSeconds } from './measure/processor-time.ts'
-import {
-  formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { headOf, PRODUCER_TOKEN, startBroker } from './servers/broker.ts'
 import type { RouterApp } from './servers/router-app.ts'
 
@@ -70,7 +71,7 @@ export const zmqPublish: Line = {
     const appServer: Server = { pid: app.pid, port: appPort, taken: async () => undefined }
     await publish(dealers, appPort, warmUp)
 
-    const results: (readonly [number, readonly Rounds[]])[] = []
+    const results: Group[] = []
     for (const { window, messages } of SIZES) {
       const size = { window, messages: isQuick ? messages / 4 : messages }
       const contenders: readonly Contender[] = [
@@ -120,7 +121,7 @@ function publish(
   return Promise.all(dealers.map((each) => each.call('publish', options)))
 }
 
-function section(results: readonly (readonly [number, readonly Rounds[]])[]): Section {
+function section(results: readonly Group[]): Section {
   return {
     title: 'Publishing over ZeroMQ',
     notes: [
@@ -148,19 +149,11 @@ function section(results: readonly (readonly [number, readonly Rounds[]])[]): Se
         'The thread of libzmq needs 4 us: a second one would not help.',
     ],
     tables: [
-      {
-        head: ['window', '', 'events/s', 'server cores', 'broker : it', 'runs that count'],
-        rows: results.flatMap(([window, rounds]) =>
-          rounds.map((each) => [
-            String(window),
-            each.name,
-            formatSpread(each.figures['events/s']),
-            formatMedian(each.figures['server cores'], formatDecimal),
-            formatRatio(each, 'events/s'),
-            formatValidity(each),
-          ]),
-        ),
-      },
+      groupedTable('window', results, [
+        spread('events/s'),
+        median('server cores', formatDecimal),
+        ratio('events/s'),
+      ]),
     ],
   }
 }

@@ -2,16 +2,17 @@ import { FanOutLoad, type FanOutTarget } from './load/fan-out-load.ts'
 import { BROKER_PUBLISHERS, TOPIC, toBroker } from './load/fan-out-targets.ts'
 import { CalledProcess } from './load/process-calls.ts'
 import type { Publisher } from './load/publisher.ts'
-import { type Contender, interleave, type Rounds } from './measure/interleaved.ts'
-import type { Line } from './measure/line.ts'
 import {
   formatDecimal,
-  formatMedian,
-  formatRatio,
-  formatSpread,
-  formatValidity,
-  type Section,
-} from './measure/report.ts'
+  type Group,
+  groupedTable,
+  median,
+  ratio,
+  spread,
+} from './measure/columns.ts'
+import { type Contender, interleave } from './measure/interleaved.ts'
+import type { Line } from './measure/line.ts'
+import type { Section } from './measure/report.ts'
 import { CONSUMER_NAME, CONSUMER_TOKEN, startBroker } from './servers/broker.ts'
 import type { XpubApp } from './servers/xpub-app.ts'
 
@@ -58,7 +59,7 @@ export const zmqSubscribe: Line = {
     const eventBytes = Math.round(messageBytes)
     const appTarget = toXpub({ app, port: appPort, bytes: eventBytes })
     await load.run(appTarget, warmUp)
-    const results: (readonly [number, readonly Rounds[]])[] = []
+    const results: Group[] = []
     for (const { subscribers, messages } of SIZES) {
       const size = { subscribers, messages: isQuick ? messages / 5 : messages }
       const contenders: readonly Contender[] = [
@@ -91,10 +92,7 @@ function toXpub({
   }
 }
 
-function section(
-  results: readonly (readonly [number, readonly Rounds[]])[],
-  eventBytes: number,
-): Section {
+function section(results: readonly Group[], eventBytes: number): Section {
   return {
     title: 'Events to ZeroMQ SUB sockets',
     notes: [
@@ -115,28 +113,12 @@ function section(
         'subscriber (waiting for full ones is 5% of the time), one promise less for each event.',
     ],
     tables: [
-      {
-        head: [
-          'subscribers',
-          '',
-          'deliveries/s',
-          'MB/s',
-          'server cores',
-          'broker : it',
-          'runs that count',
-        ],
-        rows: results.flatMap(([subscribers, rounds]) =>
-          rounds.map((each) => [
-            String(subscribers),
-            each.name,
-            formatSpread(each.figures['deliveries/s']),
-            formatMedian(each.figures['MB/s']),
-            formatMedian(each.figures['server cores'], formatDecimal),
-            formatRatio(each, 'deliveries/s'),
-            formatValidity(each),
-          ]),
-        ),
-      },
+      groupedTable('subscribers', results, [
+        spread('deliveries/s'),
+        median('MB/s'),
+        median('server cores', formatDecimal),
+        ratio('deliveries/s'),
+      ]),
     ],
   }
 }
