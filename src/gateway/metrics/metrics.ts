@@ -55,34 +55,24 @@ export class Metrics {
     this.#requests.observe({ area, method, code: String(status) }, milliseconds / 1000)
   }
 
-  counter<Label extends string>({ name, help, labels = [] }: Description<Label>): Counter<Label> {
-    return new Counter({ name, help, labelNames: [...labels], registers: [this.#registry] })
+  counter<Label extends string>(description: Description<Label>): Counter<Label> {
+    return new Counter(this.#configuration(description))
   }
 
   histogram<Label extends string>(
-    { name, help, labels = [] }: Description<Label>,
+    description: Description<Label>,
     buckets: readonly number[],
   ): Histogram<Label> {
-    const labelNames = [...labels]
-    return new Histogram({
-      name,
-      help,
-      labelNames,
-      buckets: [...buckets],
-      registers: [this.#registry],
-    })
+    return new Histogram({ ...this.#configuration(description), buckets: [...buckets] })
   }
 
   /** @param collect - sets the values of now, each with its labels */
   gauge<Label extends string>(
-    { name, help, labels = [] }: Description<Label>,
+    description: Description<Label>,
     collect: (set: SetValue<Label>) => void | Promise<void>,
   ): void {
     new Gauge({
-      name,
-      help,
-      labelNames: [...labels],
-      registers: [this.#registry],
+      ...this.#configuration(description),
       collect() {
         this.reset()
         return collect((value, of) => this.set(of ?? {}, value))
@@ -92,14 +82,11 @@ export class Metrics {
 
   /** A counter that somebody else keeps. @param collect - gives its values of now */
   total<Label extends string>(
-    { name, help, labels = [] }: Description<Label>,
+    description: Description<Label>,
     collect: (set: SetValue<Label>) => void,
   ): void {
     new Counter({
-      name,
-      help,
-      labelNames: [...labels],
-      registers: [this.#registry],
+      ...this.#configuration(description),
       collect() {
         this.reset()
         collect((value, of) => this.inc(of ?? {}, value))
@@ -111,6 +98,10 @@ export class Metrics {
     const text = await this.#registry.metrics()
     // The library writes a not-a-number as no strict reader of the format takes it.
     return text.replaceAll(/ Nan$/gm, ' NaN')
+  }
+
+  #configuration<Label extends string>({ name, help, labels = [] }: Description<Label>) {
+    return { name, help, labelNames: [...labels], registers: [this.#registry] }
   }
 }
 
