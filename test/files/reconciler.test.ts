@@ -73,7 +73,17 @@ function setUp(options: Partial<ReconcilerDeps> & { longestSettleMs?: number } =
   /** What was told since the last time. */
   const told = () => teller.changes.splice(0)
   const words = () => told().map(({ type, path: of }) => `${type.slice(5)} ${of}`)
-  return { disk, index, locks, timers, log, directories, reconciler, hint, settle, told, words }
+  /** Writes files, by name, of which all is told before the test goes on. */
+  const seed = async (texts: Readonly<Record<string, string>>) => {
+    for (const [name, text] of Object.entries(texts)) disk.write(name, text)
+    hint(Object.keys(texts))
+    await settle()
+    told()
+  }
+  return {
+    ...{ disk, index, locks, timers, log, directories, reconciler },
+    ...{ hint, settle, seed, told, words },
+  }
 }
 
 test('a new, a changed and a deleted file are each told once', async () => {
@@ -168,11 +178,8 @@ test('a file that never rests is told after the longest wait, and its last state
 })
 
 test('a touch and the same content in a new file refresh the index in silence', async () => {
-  const { disk, index, hint, settle, told } = setUp()
-  disk.write('a', 'one')
-  hint(['a'])
-  await settle()
-  told()
+  const { disk, index, hint, settle, seed, told } = setUp()
+  await seed({ a: 'one' })
   for (const change of [() => disk.touch('a'), () => disk.replace('a', 'one')]) {
     change()
     hint(['a'])
@@ -216,11 +223,8 @@ test('an edit is told under the lock that an upload holds, settled or not', asyn
 })
 
 test('a rename is told as a deletion and a creation that name each other', async () => {
-  const { disk, hint, settle, told } = setUp()
-  disk.write('old', 'text')
-  hint(['old'])
-  await settle()
-  told()
+  const { disk, hint, settle, seed, told } = setUp()
+  await seed({ old: 'text' })
   disk.move('old', 'new')
   hint(['old', 'new'])
   await settle()
@@ -240,12 +244,8 @@ test('a rename is told as a deletion and a creation that name each other', async
 })
 
 test('a rename over another file is a deletion and an update', async () => {
-  const { disk, hint, settle, told, words } = setUp()
-  disk.write('new', 'next')
-  disk.write('name', 'before')
-  hint(['new', 'name'])
-  await settle()
-  told()
+  const { disk, hint, settle, seed, words } = setUp()
+  await seed({ new: 'next', name: 'before' })
   disk.move('new', 'name')
   hint(['new', 'name'])
   await settle()
@@ -253,12 +253,9 @@ test('a rename over another file is a deletion and an update', async () => {
 })
 
 test('the ends of a rename wait for each other when one is hinted at later', async () => {
-  const { disk, timers, hint, settle, told } = setUp()
+  const { disk, timers, hint, settle, seed, told } = setUp()
   const names = Array.from({ length: 300 }, (_, i) => `f${i}`)
-  for (const name of names) disk.write(`old/${name}`, name)
-  hint(names.map((name) => `old/${name}`))
-  await settle()
-  told()
+  await seed(Object.fromEntries(names.map((name) => [`old/${name}`, name])))
   for (const name of names) disk.move(`old/${name}`, `new/${name}`)
   hint(names.map((name) => `old/${name}`))
   timers.advance(SETTLE_MS - 1)
@@ -277,11 +274,8 @@ test('the ends of a rename wait for each other when one is hinted at later', asy
 })
 
 test('an inode that is used again with another content is no rename', async () => {
-  const { disk, hint, settle, told } = setUp()
-  disk.write('old', 'text')
-  hint(['old'])
-  await settle()
-  told()
+  const { disk, hint, settle, seed, told } = setUp()
+  await seed({ old: 'text' })
   disk.move('old', 'new')
   disk.write('new', 'TEXT')
   hint(['old', 'new'])
@@ -343,11 +337,8 @@ test('a path that cannot be read or told does not stop the others', async () => 
 })
 
 test('a rename of a file that cannot be read still tells the deletion', async () => {
-  const { disk, hint, settle, words } = setUp()
-  disk.write('a', 'text')
-  hint(['a'])
-  await settle()
-  words()
+  const { disk, hint, settle, seed, words } = setUp()
+  await seed({ a: 'text' })
   disk.whileHashing = () => {
     throw new Error('read failed')
   }
@@ -359,11 +350,10 @@ test('a rename of a file that cannot be read still tells the deletion', async ()
 
 test('nothing is told of an offline volume', async () => {
   let isOnline = true
-  const { disk, reconciler, hint, settle, words } = setUp({ isOnline: async () => isOnline })
-  disk.write('a', 'one')
-  hint(['a'])
-  await settle()
-  words()
+  const { disk, reconciler, hint, settle, seed, words } = setUp({
+    isOnline: async () => isOnline,
+  })
+  await seed({ a: 'one' })
   isOnline = false
   disk.remove('a')
   disk.write('b', 'of the mount point')
@@ -374,17 +364,14 @@ test('nothing is told of an offline volume', async () => {
 })
 
 test('a file that is back when the volume is back was never deleted', async () => {
-  const { disk, hint, settle, words, index } = setUp({
+  const { disk, hint, settle, seed, words, index } = setUp({
     isOnline: async () => {
       // Mounted again between the look and the question.
       if (disk.files.size === 0) disk.write('a', 'one')
       return true
     },
   })
-  disk.write('a', 'one')
-  hint(['a'])
-  await settle()
-  words()
+  await seed({ a: 'one' })
   disk.remove('a')
   hint(['a'])
   await settle()
