@@ -47,6 +47,11 @@ async function open(path: string, budget = ROOMY, newEpoch = 'e1') {
   return closingToo(log, database)
 }
 
+/** The new log of a database that the test looks into itself. */
+function logOf(database: Database, budget = ROOMY): Promise<SqliteEventLog> {
+  return SqliteEventLog.open({ database, budget, newEpoch: 'e', now: Date.now })
+}
+
 test('a reopened log goes on with its epoch, its offsets and its events', () =>
   withFile(async (path) => {
     const before = await open(path)
@@ -99,12 +104,7 @@ test('old events are read from the file in pages bounded by bytes', () =>
 test('statements that come with events are committed with them or not at all', () =>
   withFile(async (path) => {
     await using database = await Database.open(path)
-    await using log = await SqliteEventLog.open({
-      database,
-      budget: ROOMY,
-      newEpoch: 'e',
-      now: Date.now,
-    })
+    await using log = await logOf(database)
     await database.commit([{ sql: 'CREATE TABLE t (x INTEGER PRIMARY KEY)', rows: [[]] }])
     const insertion = [{ sql: 'INSERT INTO t VALUES (?)', rows: [[1]] }]
     await log.appendWith([draft('files/a', 1)], insertion)
@@ -134,8 +134,7 @@ test('what is appended while a commit is under way is one commit', () =>
 test('appends of one commit that cannot be stored are all refused, and may be repeated', () =>
   withFile(async (path) => {
     await using database = await Database.open(path)
-    const budget = ROOMY
-    await using log = await SqliteEventLog.open({ database, budget, newEpoch: 'e', now: Date.now })
+    await using log = await logOf(database)
     await database.commit([{ sql: 'ALTER TABLE events RENAME TO away', rows: [[]] }])
     const append = () =>
       Promise.allSettled([
@@ -159,12 +158,7 @@ test('appends of one commit that cannot be stored are all refused, and may be re
 test('a failed append does not harm those that share its transaction', () =>
   withFile(async (path) => {
     await using database = await Database.open(path)
-    await using log = await SqliteEventLog.open({
-      database,
-      budget: ROOMY,
-      newEpoch: 'e',
-      now: Date.now,
-    })
+    await using log = await logOf(database)
     const outcomes = await Promise.allSettled([
       log.append([draft('a', 1)]),
       log.appendWith(
@@ -240,8 +234,7 @@ test('events that memory no longer holds are found by every kind of filter, page
 
 test('what is dropped leaves the database, whoever published it', async () => {
   await using database = await Database.open(':memory:')
-  const budget = { ...ROOMY, events: 10 }
-  await using log = await SqliteEventLog.open({ database, budget, newEpoch: 'e', now: Date.now })
+  await using log = await logOf(database, { ...ROOMY, events: 10 })
   const users = ['ann', 'flooder', 'ben', 'flooder', 'flooder', 'cleo', 'dan', 'ann', 'eve']
   for (let i = 0; i < 90; i += 1) {
     const user = users[i % users.length] ?? 'ann'
@@ -259,12 +252,7 @@ test('what is dropped leaves the database, whoever published it', async () => {
 
 test('a read or a trim looks at the rows that it is about and sorts nothing', async () => {
   await using database = await Database.open(':memory:')
-  await using _log = await SqliteEventLog.open({
-    database,
-    budget: ROOMY,
-    newEpoch: 'e',
-    now: Date.now,
-  })
+  await using _log = await logOf(database)
   const planOf = async (text: string, values: readonly SqlValue[]) => {
     const plan = await database.query<{ detail: string }>(`EXPLAIN QUERY PLAN ${text}`, values)
     return plan.map(({ detail }) => detail).filter((detail) => !/json_each|LIST/.test(detail))
