@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readFile, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import type { FastifyInstance } from 'fastify'
 import { Dealer } from 'zeromq'
 import { answerOf } from '../support/front.ts'
 import { sha256, startGateway, type TestGateway, USERS_XML } from '../support/gateway.ts'
 import { freePort } from '../support/nginx.ts'
+import { routesRegisteredBy } from '../support/registered-routes.ts'
 import { TestSocket } from '../support/test-socket.ts'
 
 /** Who asks, in the order of the columns of the page. */
@@ -92,21 +91,14 @@ async function rowsOf(heading: string): Promise<Row[]> {
 describe('the page of permissions', () => {
   let broker: TestGateway
   let zmqSession: string
-  const routes = new Set<string>()
+  let routes: ReadonlySet<string>
   let asked = 0
 
-  const collect = (message: unknown) => {
-    const { fastify } = message as { readonly fastify: FastifyInstance }
-    fastify.addHook('onRoute', ({ method, url }) => {
-      for (const name of [method].flat()) routes.add(`${name} ${url}`)
-    })
-  }
-
   before(async () => {
-    subscribe('fastify.initialization', collect)
     zmqSession = `tcp://127.0.0.1:${await freePort()}`
-    broker = await startGateway({ zmqSession }, usersWith(EXPIRED, REVOKED, LITTLE))
-    unsubscribe('fastify.initialization', collect)
+    routes = await routesRegisteredBy(async () => {
+      broker = await startGateway({ zmqSession }, usersWith(EXPIRED, REVOKED, LITTLE))
+    })
     await writeFile(join(broker.directory, 'config/broker_users.xml'), usersWith(EXPIRED, LITTLE))
     await broker.gateway.reload()
   })

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { METHODS } from 'node:http'
 import { after, before, describe, it } from 'node:test'
-import type { FastifyInstance } from 'fastify'
 import { asyncApiDocument } from '../../src/gateway/description/asyncapi-document.ts'
 import { OPENAPI_PATHS, openApiDocument } from '../../src/gateway/description/openapi-document.ts'
 import { FilePolicyText } from '../support/file-policy.ts'
 import { startGateway, type TestGateway, type TestUser } from '../support/gateway.ts'
+import { routesRegisteredBy } from '../support/registered-routes.ts'
 import { type Message, TestSocket } from '../support/test-socket.ts'
 import { faultsBy, isObject, resolve } from './description-fixture.ts'
 
@@ -37,19 +36,12 @@ function routeOf(path: string): string {
 
 describe('the description of a running broker', () => {
   let broker: TestGateway
-  const routes = new Set<string>()
-
-  const collect = (message: unknown) => {
-    const { fastify } = message as { readonly fastify: FastifyInstance }
-    fastify.addHook('onRoute', ({ method, url }) => {
-      for (const name of [method].flat()) routes.add(`${name} ${url}`)
-    })
-  }
+  let routes: ReadonlySet<string>
 
   before(async () => {
-    subscribe('fastify.initialization', collect)
-    broker = await startGateway()
-    unsubscribe('fastify.initialization', collect)
+    routes = await routesRegisteredBy(async () => {
+      broker = await startGateway()
+    })
   })
 
   after(() => broker[Symbol.asyncDispose]())
