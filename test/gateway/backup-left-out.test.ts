@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { restoreBackup } from '../../src/gateway/backup/restore-backup.ts'
 import { startGateway } from '../support/gateway.ts'
+import { restoreOver } from '../support/restore-over.ts'
 
 test('former contents and unfinished uploads are not in a backup, and forgotten by who restores it', async () => {
   const home = await mkdtemp(join(tmpdir(), 'backup-'))
@@ -26,16 +26,7 @@ test('former contents and unfinished uploads are not in a backup, and forgotten 
     const archive = join(home, 'backup.tar')
     const backup = await broker.request('/backup?files', { as: 'admin' })
     await writeFile(archive, new Uint8Array(await backup.arrayBuffer()))
-    await broker.gateway.close()
-    const data = join(broker.directory, 'data')
-    await restoreBackup(archive, {
-      data,
-      database: join(data, 'state/broker.db'),
-      files: join(data, 'files'),
-      users: join(broker.directory, 'config/broker_users.xml'),
-      newEpoch: 'restored',
-      force: true,
-    })
+    await restoreOver(broker, archive)
     await using restored = await broker.restart()
     const versions = await restored.request('/files/a?versions', { as: 'admin' })
     assert.deepEqual(await versions.json(), { path: 'a', versions: [] })

@@ -3,8 +3,8 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { restoreBackup } from '../../src/gateway/backup/restore-backup.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { restoreOver } from '../support/restore-over.ts'
 
 const PATHS = Array.from({ length: 40 }, (_, i) => `builds/${i % 4}/f${i}`)
 
@@ -67,16 +67,8 @@ test('a backup under load is restored to files, an index and a log that agree', 
     ).json()) as {
       position: string
     }
-    await broker.gateway.close()
+    await restoreOver(broker, archive)
     const data = join(broker.directory, 'data')
-    await restoreBackup(archive, {
-      data,
-      database: join(data, 'state/broker.db'),
-      files: join(data, 'files'),
-      users: join(broker.directory, 'config/broker_users.xml'),
-      newEpoch: 'restored',
-      force: true,
-    })
     assert.ok(!(await readdir(data)).some((name) => name.includes('.restore-')))
     await using restored = await broker.restart()
     await restored.request('/files/sync', { method: 'POST', as: 'admin' })
