@@ -3,6 +3,7 @@ import { UsersTable } from '../../src/auth/rights/users-table.ts'
 import { parseUsersFile } from '../../src/auth/users-file/parse-users-file.ts'
 import type { UsersFault } from '../../src/auth/users-file/users-fault.ts'
 import type { UsersFile } from '../../src/auth/users-file/users-file.ts'
+import { ROLES_XML } from '../support/roles-xml.ts'
 
 /** A moment after which some credentials of the fixture have expired: 2026-11-20T10:00:00Z. */
 export const NOW_MS = Date.UTC(2026, 10, 20, 10)
@@ -18,19 +19,7 @@ export const CURVE_KEY = 'Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID'
 
 export const USERS_XML = `<?xml version="1.0" encoding="UTF-8"?>
 <broker-users version="1">
-  <role name="administrator">
-    <allow actions="publish subscribe" topics="**"/>
-    <allow actions="list read create replace delete" files="**"/>
-    <allow actions="administer observe"/>
-  </role>
-  <role name="ci">
-    <allow actions="publish" topics="ci/\${user}/**"/>
-    <allow actions="list read create" files="builds/\${user}/**"/>
-  </role>
-  <role name="reader">
-    <allow actions="subscribe" topics="**"/>
-    <allow actions="list read" files="**"/>
-  </role>
+${ROLES_XML}
   <role name="public">
     <allow actions="subscribe" topics="public/**"/>
     <allow actions="subscribe" topics="home/\${user}/**"/>

@@ -6,6 +6,7 @@ import { type Logger, pino } from 'pino'
 import { createGateway, type Gateway } from '../../src/gateway/create-gateway.ts'
 import { parseSettings } from '../../src/gateway/settings/settings.ts'
 import type { SettingKey } from '../../src/gateway/settings/settings-schema.ts'
+import { ROLES_XML } from './roles-xml.ts'
 
 /** Users of the tests and their tokens, beside the administrator. */
 export const TOKENS = {
@@ -18,23 +19,11 @@ export type TestUser = keyof typeof TOKENS
 
 export const USERS_XML = `<?xml version="1.0" encoding="UTF-8"?>
 <broker-users version="1">
-  <role name="administrator">
-    <allow actions="publish subscribe" topics="**"/>
-    <allow actions="list read create replace delete" files="**"/>
-    <allow actions="administer observe"/>
-  </role>
-  <role name="ci">
-    <allow actions="publish" topics="ci/\${user}/**"/>
-    <allow actions="list read create" files="builds/\${user}/**"/>
-  </role>
+${ROLES_XML}
   <role name="dashboard">
     <allow actions="subscribe" topics="ci/**"/>
     <allow actions="subscribe" topics="files/builds/**"/>
     <allow actions="list read" files="builds/**"/>
-  </role>
-  <role name="reader">
-    <allow actions="subscribe" topics="**"/>
-    <allow actions="list read" files="**"/>
   </role>
   <role name="public"/>
   <user name="admin" roles="administrator"/>
