@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, realpath } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { MessageChannel, type Transferable, Worker } from 'node:worker_threads'
 import { GroupsInFlight, type ServedGroup, type Waiting } from './groups-in-flight.ts'
@@ -66,8 +66,9 @@ export class Database implements AsyncDisposable {
     const database = new Database(startThread('database-thread', data, port1), observe)
     try {
       await database.query('PRAGMA user_version')
-      // There from the first query on, and the same file until the database is closed.
-      const journal = path === ':memory:' ? undefined : await open(`${path}-wal`)
+      // There from the first query on, and the same file until the database is closed. SQLite puts it where a
+      // symbolic link leads; what may lie beside the link is a journal of before it was one.
+      const journal = path === ':memory:' ? undefined : await open(`${await realpath(path)}-wal`)
       database.#sync(journal, { journal: journal?.fd, written: port2 })
     } catch (cause) {
       await database.#writer.terminate()

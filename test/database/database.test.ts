@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { closeSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -125,6 +125,21 @@ test('when the disk cannot be synced, no commit is answered as durable, then or 
       assert.match(String(reason), /could not be synced/)
     }
     await assert.rejects(database.commit([]), /could not be synced/)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+})
+
+test('of a database behind a symbolic link the journal that SQLite writes is synced', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'broker-'))
+  try {
+    const [file, link] = [join(directory, 'x.db'), join(directory, 'link.db')]
+    await symlink(file, link)
+    await writeFile(`${link}-wal`, 'of before')
+    await using database = await Database.open(link)
+    await database.commit([CREATE])
+    assert.ok(await descriptorOf(`${file}-wal`))
+    await assert.rejects(descriptorOf(`${link}-wal`), /is not open/)
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
