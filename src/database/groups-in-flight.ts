@@ -65,7 +65,9 @@ export class GroupsInFlight {
     if (group === undefined) return
     group.replies = replies
     for (const [i, one] of group.waiting.entries()) if (!one.awaitsSync) settle(one, replies[i])
-    this.#unsynced.push(group)
+    // One of queries alone must not wait: with a slow disk, a few of them would hold up all others.
+    if (group.waiting.some(({ awaitsSync }) => awaitsSync)) this.#unsynced.push(group)
+    else this.#served(group)
     this.#settleSynced()
   }
 
@@ -82,14 +84,17 @@ export class GroupsInFlight {
 
   #settleSynced(): void {
     for (let group = this.#unsynced[0]; group !== undefined; group = this.#unsynced[0]) {
-      const { waiting, replies } = group
-      const isAwaited = waiting.some(({ awaitsSync }) => awaitsSync)
-      if (isAwaited && group.number > this.#syncedThrough) return
+      if (group.number > this.#syncedThrough) return
       this.#unsynced.shift()
-      const seconds = (performance.now() - group.sentAtMs) / 1000
-      this.#observe({ requests: waiting.length, seconds, failure: failureIn(replies) })
+      this.#served(group)
+      const { waiting, replies } = group
       for (const [i, one] of waiting.entries()) if (one.awaitsSync) settle(one, replies[i])
     }
+  }
+
+  #served({ waiting, replies, sentAtMs }: Group): void {
+    const seconds = (performance.now() - sentAtMs) / 1000
+    this.#observe({ requests: waiting.length, seconds, failure: failureIn(replies) })
   }
 }
 

@@ -55,6 +55,22 @@ test('a commit that was refused is told so, and those beside it are not', () => 
   )
 })
 
+test('queries that are answered take no place from others while a commit is synced', () => {
+  const answers = new Answers()
+  const served: ServedGroup[] = []
+  const groups = new GroupsInFlight((group) => served.push(group))
+  groups.send([answers.waiting('commit', true)])
+  groups.send([answers.waiting('query', false)])
+  groups.written([{}])
+  groups.written([{ error: 'no such table' }])
+  assert.deepEqual(answers.given, ['query: no such table'])
+  assert.equal(groups.size, 1)
+  assert.deepEqual(
+    served.map(({ failure }) => failure),
+    ['no such table'],
+  )
+})
+
 test('a failure answers all that wait', () => {
   const answers = new Answers()
   const groups = new GroupsInFlight(() => {})
