@@ -153,15 +153,18 @@ export class Database implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await this.#copying
-    if (this.#failure === undefined) {
-      // Answered behind all commits; syncs what they wrote.
-      const closed = this.#send(true, () => ({ close: true }))
-      this.#failure = new Error('the database is closed')
-      await closed
+    try {
+      if (this.#failure === undefined) {
+        // Answered behind all commits; syncs what they wrote.
+        const closed = this.#send(true, () => ({ close: true }))
+        this.#failure = new Error('the database is closed')
+        await closed
+      }
+    } finally {
+      await Promise.all([this.#writer.terminate(), this.#syncer?.terminate()])
+      // Nothing was written by this descriptor itself: that it cannot be closed harms nobody.
+      await this.#journal?.close().catch(() => undefined)
     }
-    await Promise.all([this.#writer.terminate(), this.#syncer?.terminate()])
-    // Nothing was written by this descriptor itself: that it cannot be closed harms nobody.
-    await this.#journal?.close().catch(() => undefined)
   }
 
   #send(awaitsSync: boolean, request: () => DatabaseRequest): Promise<readonly Row[]> {

@@ -145,6 +145,28 @@ test('of a database behind a symbolic link the journal that SQLite writes is syn
   }
 })
 
+test('a database that cannot be synced while it is closed is left all the same', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'broker-'))
+  try {
+    const path = join(directory, 'x.db')
+    const database = await Database.open(path)
+    await database.commit([CREATE])
+    closeSync(await descriptorOf(`${path}-wal`))
+    // Each is a group: that to close is not yet sent when the first cannot be synced.
+    const commits: Promise<unknown>[] = []
+    for (const x of [1, 2, 3]) {
+      commits.push(database.commit([insert([x, 'a'])]))
+      await Promise.resolve()
+    }
+    const outcomes = await Promise.allSettled([...commits, database.close()])
+    assert.ok(outcomes.every(({ status }) => status === 'rejected'))
+    // Its threads are gone, which would keep the file and the process.
+    await (await Database.open(path)).close()
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+})
+
 /** The descriptor by which this process can only read a file. */
 async function descriptorOf(file: string): Promise<number> {
   for (const descriptor of await readdir('/proc/self/fd')) {
