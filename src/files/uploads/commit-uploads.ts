@@ -149,12 +149,8 @@ function isSame({ before, temporary }: Admitted): boolean {
   return before.isTold && before.file?.sha256 === temporary.sha256
 }
 
-async function intend(
-  deps: CommitDeps,
-  { temporary, volume }: Ready,
-  batch: string,
-): Promise<void> {
-  const { dev, ino } = await volume.statOpen(temporary.handle)
+async function intend(deps: CommitDeps, { temporary, place }: Ready, batch: string): Promise<void> {
+  const { dev, ino } = await place.directory.statOpen(temporary.handle)
   const { id, path, sha256, share } = temporary
   await deps.index.intend({ id, batch, path, dev, ino, sha256, uploader: share?.uploader })
 }
@@ -192,7 +188,7 @@ async function publish(
       failure = error
       break
     }
-    const stats = await upload.volume.statOpen(upload.temporary.handle)
+    const stats = await upload.place.directory.statOpen(upload.temporary.handle)
     const { path, sha256, share } = upload.temporary
     const entry = { path, fingerprint: fingerprintOf(stats), sha256, uploader: share?.uploader }
     done.push({ upload, former, entry, modifiedMs: Number(stats.mtimeNs / 1_000_000n) })

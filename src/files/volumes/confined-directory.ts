@@ -1,6 +1,14 @@
-import { type BigIntStats, constants, existsSync, lstatSync, readlinkSync } from 'node:fs'
+import {
+  type BigIntStats,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  readlinkSync,
+} from 'node:fs'
 import { type FileHandle, lstat, mkdir, open } from 'node:fs/promises'
 import { errorCode, isMissing } from '../store/storage-fault.ts'
+import { isLocal } from './local-file-system.ts'
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
@@ -20,23 +28,41 @@ const HAS_DESCRIPTORS = process.platform === 'linux' && existsSync(DESCRIPTORS)
 export class ConfinedDirectory implements AsyncDisposable {
   readonly #handle: FileHandle
   readonly #path: string
-  readonly #answersAtOnce: boolean
+  /**
+   * Whether its file system does, and may be asked without a thread of the pool: the trip to one costs ten times
+   * the question, and most of a small upload was such trips.
+   */
+  readonly answersAtOnce: boolean
   #holders = 1
 
   private constructor(handle: FileHandle, path: string, answersAtOnce: boolean) {
     this.#handle = handle
-    this.#path = HAS_DESCRIPTORS ? `${DESCRIPTORS}/${handle.fd}` : path
-    this.#answersAtOnce = answersAtOnce
+    this.#path = path
+    this.answersAtOnce = answersAtOnce
   }
 
   /**
    * @param directory - trusted: symbolic links that lead to it are followed
-   * @param answersAtOnce - whether its file system does, and may be asked without a thread of the pool: the trip
-   *   to one costs ten times the question, and most of a small upload was such trips
+   * @param looksWhere - finds out whether it, and what is opened below it, answers at once
    */
-  static async openRoot(directory: string, answersAtOnce = false): Promise<ConfinedDirectory> {
+  static async openRoot(directory: string, looksWhere = false): Promise<ConfinedDirectory> {
     const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY)
-    return new ConfinedDirectory(handle, directory, answersAtOnce)
+    return ConfinedDirectory.#of(handle, directory, looksWhere)
+  }
+
+  /** Each is asked: another file system may be mounted there, and later than the broker was started. */
+  static async #of(
+    handle: FileHandle,
+    name: string,
+    looksWhere: boolean,
+  ): Promise<ConfinedDirectory> {
+    const path = HAS_DESCRIPTORS ? `${DESCRIPTORS}/${handle.fd}` : name
+    try {
+      return new ConfinedDirectory(handle, path, looksWhere && (await isLocal(path)))
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
   }
 
   /** A path of `name` in this directory, good while it is open. `name` is a single segment. */
@@ -53,7 +79,7 @@ export class ConfinedDirectory implements AsyncDisposable {
   async openChild(name: string): Promise<ConfinedDirectory> {
     const path = this.at(name)
     if (!HAS_DESCRIPTORS) await refuseLink(path)
-    return new ConfinedDirectory(await open(path, DIRECTORY), path, this.#answersAtOnce)
+    return ConfinedDirectory.#of(await open(path, DIRECTORY), path, this.answersAtOnce)
   }
 
   /** Makes a directory that survives power loss. One that is there already is fine. */
@@ -76,13 +102,20 @@ export class ConfinedDirectory implements AsyncDisposable {
   async stat(name: string): Promise<BigIntStats | undefined> {
     const path = this.at(name)
     try {
-      return this.#answersAtOnce
+      return this.answersAtOnce
         ? lstatSync(path, { bigint: true, throwIfNoEntry: false })
         : await lstat(path, { bigint: true })
     } catch (error) {
       if (isMissing(error)) return undefined
       throw error
     }
+  }
+
+  /** `fstat` of an open file that lies on the same file system. */
+  async statOpen(handle: FileHandle): Promise<BigIntStats> {
+    return this.answersAtOnce
+      ? fstatSync(handle.fd, { bigint: true })
+      : handle.stat({ bigint: true })
   }
 
   /** Where it is now, which is elsewhere after a move; undefined when that cannot be told. */

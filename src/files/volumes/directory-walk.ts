@@ -11,8 +11,6 @@ export type Purpose = 'read' | 'write' | 'make'
 export interface WalkRoot {
   readonly directory: string
   readonly identity: VolumeIdentity | undefined
-  /** Whether its file system answers without waiting for another machine. */
-  readonly answersAtOnce: boolean
 }
 
 /** Opens the directories of a volume, one name after the other, and passes through nothing but directories. */
@@ -20,9 +18,15 @@ export class DirectoryWalk {
   readonly #root: WalkRoot
   readonly #making = new Map<string, Promise<void>>()
   readonly #recent = new DirectoryCache()
+  #answeredAtOnce = true
 
   constructor(root: WalkRoot) {
     this.#root = root
+  }
+
+  /** Whether no directory was met yet whose file system may wait for another machine. */
+  get answeredAtOnce(): boolean {
+    return this.#answeredAtOnce
   }
 
   /** @throws ENOENT or ENOTDIR; {BrokerError} `UNAVAILABLE` for a writer when the volume is offline */
@@ -31,8 +35,8 @@ export class DirectoryWalk {
     const key = `${purpose === 'read' ? 'read' : 'write'}:${segments.join('/')}`
     const recent = await this.#recent.get(key)
     if (recent !== undefined) return recent
-    const { directory, identity, answersAtOnce } = this.#root
-    let at = await ConfinedDirectory.openRoot(directory, answersAtOnce)
+    const { directory, identity } = this.#root
+    let at = await ConfinedDirectory.openRoot(directory, true)
     if (purpose !== 'read' && (await identity?.isIn(at)) === false) {
       await at[Symbol.asyncDispose]()
       throw offline()
@@ -44,6 +48,7 @@ export class DirectoryWalk {
       at =
         purpose === 'read' ? await parent.openChild(name) : await this.#step(parent, path, purpose)
     }
+    this.#answeredAtOnce &&= at.answersAtOnce
     this.#recent.put(key, at)
     return at
   }

@@ -1,5 +1,5 @@
-import { type BigIntStats, fstatSync, lstatSync } from 'node:fs'
-import { chmod, type FileHandle, mkdir, open, realpath, rename, unlink } from 'node:fs/promises'
+import { type BigIntStats, lstatSync } from 'node:fs'
+import { chmod, mkdir, open, realpath, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ulid } from 'ulid'
 import { type FilePath, parseFilePath } from '../../protocol/file-path.ts'
@@ -58,7 +58,7 @@ export class Volume {
     this.only = options.only
     this.#identity = identity
     this.#answersAtOnce = answersAtOnce
-    this.#walk = new DirectoryWalk({ directory: this.directory, identity, answersAtOnce })
+    this.#walk = new DirectoryWalk({ directory: this.directory, identity })
   }
 
   static async open(options: VolumeOptions): Promise<Volume> {
@@ -132,7 +132,7 @@ export class Volume {
    * good for no more than to see that a file is, by inode and times, the one that was told.
    */
   glance(segments: readonly string[]): BigIntStats | undefined {
-    if (!this.#answersAtOnce) return undefined
+    if (!this.#answersAtOnce || !this.#walk.answeredAtOnce) return undefined
     try {
       const path = `${this.directory}/${segments.join('/')}`
       return lstatSync(path, { bigint: true, throwIfNoEntry: false })
@@ -140,13 +140,6 @@ export class Volume {
       // Whoever walks there says what is wrong with it.
       return undefined
     }
-  }
-
-  /** `fstat` of a file of the volume, without waiting where the file system answers at once. */
-  async statOpen(handle: FileHandle): Promise<BigIntStats> {
-    return this.#answersAtOnce
-      ? fstatSync(handle.fd, { bigint: true })
-      : handle.stat({ bigint: true })
   }
 
   /** Opens a directory of the volume by its names. @throws ENOENT or ENOTDIR */
