@@ -250,7 +250,7 @@ async function openStreams(
 /** `/files` and `/uploads`. */
 async function serveFiles(
   { maxFileBytes }: Settings,
-  { files, identities, eventLog, audit }: Core,
+  { files, identities, events: { database }, eventLog, audit }: Core,
   { app, trust }: Http,
 ): Promise<void> {
   const uploads = {
@@ -261,6 +261,8 @@ async function serveFiles(
   }
   const barrier = new SyncBarrier(async () => {
     await files.sync()
+    // What the index knows may not be durable yet, and so not told: commits are answered in their order.
+    await database.commit([])
     return formatPosition(eventLog.epoch, eventLog.head)
   })
   await app.register((scope) => uploadQuestionPlugin(scope, uploads))

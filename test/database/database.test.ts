@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { closeSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Database } from '../../src/database/database.ts'
+import { breakSyncOf, descriptorOf } from '../support/unsyncable.ts'
 
 const CREATE = { sql: 'CREATE TABLE t (x INTEGER PRIMARY KEY, y TEXT)', rows: [[]] }
 
@@ -119,7 +119,7 @@ test('when the disk cannot be synced, no commit is answered as durable, then or 
     const path = join(directory, 'x.db')
     await using database = await Database.open(path)
     await database.commit([CREATE])
-    closeSync(await descriptorOf(`${path}-wal`))
+    await breakSyncOf(`${path}-wal`)
     const commits = [1, 2].map((x) => database.commit([insert([x, 'a'])]))
     for (const { reason } of (await Promise.allSettled(commits)) as PromiseRejectedResult[]) {
       assert.match(String(reason), /could not be synced/)
@@ -151,7 +151,7 @@ test('a database that cannot be synced while it is closed is left all the same',
     const path = join(directory, 'x.db')
     const database = await Database.open(path)
     await database.commit([CREATE])
-    closeSync(await descriptorOf(`${path}-wal`))
+    await breakSyncOf(`${path}-wal`)
     // Each is a group: that to close is not yet sent when the first cannot be synced.
     const commits: Promise<unknown>[] = []
     for (const x of [1, 2, 3]) {
@@ -166,14 +166,3 @@ test('a database that cannot be synced while it is closed is left all the same',
     await rm(directory, { recursive: true, force: true })
   }
 })
-
-/** The descriptor by which this process can only read a file. */
-async function descriptorOf(file: string): Promise<number> {
-  for (const descriptor of await readdir('/proc/self/fd')) {
-    const target = await readlink(`/proc/self/fd/${descriptor}`).catch(() => undefined)
-    if (target !== file) continue
-    const info = await readFile(`/proc/self/fdinfo/${descriptor}`, 'utf8')
-    if (/^flags:\s+\d*0$/m.test(info)) return Number(descriptor)
-  }
-  throw new Error(`${file} is not open`)
-}

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { SyncBarrier } from '../../src/files/watch/sync-barrier.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { breakSyncOf } from '../support/unsyncable.ts'
 
 interface Told {
   readonly subject: string
@@ -43,6 +44,14 @@ describe('the sync barrier', () => {
     const subjects = told.map(({ subject }) => subject).filter((path) => path.startsWith('builds/'))
     assert.deepEqual(subjects.sort(), names.map((name) => `builds/${name}`).sort())
     for (const event of told) assert.ok(offsetOf(event.position) <= offsetOf(position))
+  })
+
+  it('answers nothing that is not durable', async () => {
+    await using broker = await startGateway()
+    await sync(broker)
+    await breakSyncOf(join(broker.directory, 'data/state/broker.db-wal'))
+    const response = await broker.request('/files/sync', { method: 'POST', as: 'admin' })
+    assert.equal(response.status, 500)
   })
 
   it('is for whoever may list anything', async () => {
