@@ -117,12 +117,14 @@ test('whenever it is killed, no change is lost, halved, told twice or not at all
     busy.push(writers.meddle(round))
     const goal = writers.answers + 5 + ((round * 37) % 80)
     const turns = drawn(edits, round, 200)
+    // They end, for a fault of theirs, or never.
+    const ended = Promise.all(busy)
     while (writers.answers < goal) {
       operate(root, turns.splice(0, 1))
-      await new Promise((resolve) => setImmediate(resolve))
+      await Promise.race([ended, new Promise((resolve) => setImmediate(resolve))])
     }
     await broker.kill('SIGKILL')
-    await Promise.all(busy)
+    await ended
     writers.check()
     // While nobody looks, too; and what one start was at, the next one goes on with.
     operate(root, turns.splice(0, 3))

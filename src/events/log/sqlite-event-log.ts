@@ -229,7 +229,7 @@ function cutAt(rows: readonly sql.SizeRow[], maxBytes: number): number | undefin
 
 function storageError(cause: unknown): Error {
   const message = (cause as Error).message
-  if (/full|disk i\/o|readonly/i.test(message)) {
+  if (/full|disk i\/o|readonly|not be synced/i.test(message)) {
     return new BrokerError('STORAGE_FULL', 'the event log cannot be written', { cause })
   }
   return new Error('the event log failed', { cause })
