@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { FailureThrottle } from '../src/auth/credentials/failure-throttle.ts'
@@ -13,6 +14,7 @@ import type { Line } from './measure/line.ts'
 import { processorSeconds } from './measure/processor-time.ts'
 import type { Section } from './measure/report.ts'
 import { BENCH_USERS, CONSUMER, type RunningBroker, startBroker } from './servers/broker.ts'
+import { removeDirectory, serverDirectory } from './servers/server-process.ts'
 
 const USERS = 20_000
 const GRANTS = 200
@@ -28,7 +30,9 @@ export const authorisation: Line = {
   async run({ isQuick, tell }) {
     const text = usersFile()
     const loading = await interleave([loadContender(text)], isQuick ? 1 : 5, tell)
-    const directory = await directoryOf(text)
+    await using cleanup = new AsyncDisposableStack()
+    const scratch = cleanup.adopt(await serverDirectory(), removeDirectory)
+    const directory = await directoryOf(text, join(scratch, 'last-uses.json'))
     for (let user = 0; user < USERS; user += 1) directory.table.rightsOf(nameOf(user))
     const deciding = await interleave(
       [
@@ -84,10 +88,10 @@ async function tableOf(text: string): Promise<UsersTable> {
   return new UsersTable(read.value)
 }
 
-async function directoryOf(text: string): Promise<UserDirectory> {
+async function directoryOf(text: string, path: string): Promise<UserDirectory> {
   const adminToken = { hash: () => undefined, onChange: () => {} }
   const throttle = new FailureThrottle({ now: Date.now })
-  const lastUses = await LastUses.open({ path: '/dev/null', now: Date.now, onFailure: () => {} })
+  const lastUses = await LastUses.open({ path, now: Date.now, onFailure: () => {} })
   const deps = { adminToken, throttle, lastUses, now: Date.now }
   return new UserDirectory(await tableOf(text), deps)
 }

@@ -12,17 +12,29 @@ export interface Destination extends AsyncDisposable {
   commit(): Promise<void>
 }
 
+export interface DestinationOptions {
+  /** Of a new file, less the umask. */
+  readonly mode?: number
+  /** Whether its content is on the disk when it has its name. */
+  readonly isDurable?: boolean
+}
+
 /**
  * @param file - where to write: a file that is there or not, a directory, or a device or pipe
  * @param name - the file's name when `file` is a directory
  */
-export async function openDestination(file: string, name: string): Promise<Destination> {
+export async function openDestination(
+  file: string,
+  name: string,
+  options: DestinationOptions = {},
+): Promise<Destination> {
   try {
     const found = await stat(file).catch(() => undefined)
-    if (found?.isDirectory()) return await temporaryDestination(await real(join(file, name)))
+    if (found?.isDirectory())
+      return await temporaryDestination(await real(join(file, name)), options)
     // To rename over /dev/null would replace the device.
     if (found !== undefined && !found.isFile()) return await directDestination(file)
-    return await temporaryDestination(await real(file))
+    return await temporaryDestination(await real(file), options)
   } catch (error) {
     throw describeSystemError(`cannot write ${file}`, error)
   }
@@ -33,14 +45,18 @@ async function real(path: string): Promise<string> {
   return realpath(path).catch(() => path)
 }
 
-async function temporaryDestination(path: string): Promise<Destination> {
+async function temporaryDestination(
+  path: string,
+  { mode, isDurable = false }: DestinationOptions,
+): Promise<Destination> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.part`)
-  const handle = await open(temporary, 'wx')
+  const handle = await open(temporary, 'wx', mode)
   let isRenamed = false
   return {
     path,
     write: (chunk) => writeAll(handle, chunk),
     async commit() {
+      if (isDurable) await handle.sync()
       await handle.close()
       await rename(temporary, path)
       isRenamed = true

@@ -15,6 +15,8 @@ export interface ComponentDeps {
   readonly data: string
   /** The directory of the default volume. */
   readonly volume: string
+  /** The users file. */
+  readonly users: string
   readonly database: Database
   readonly storage: StorageHealth
   readonly files: Pick<OpenFiles, 'watchStatus' | 'hashFailures' | 'isRefused'>
@@ -38,16 +40,13 @@ export async function componentStates(
   const { wanted, running } = workers.counts
   const [log, disk, room] = await Promise.all([logState(deps), faultOf(data), faultOf(volume)])
   const hashFailures = files.hashFailures()
-  const isUsersFileRefused = log.ready && (await files.isRefused(USERS_PATH))
   return {
     log,
     disk: disk === undefined ? ready() : broken(disk),
     files: files.watchStatus().state === 'offline' ? broken('the volume is offline') : ready(room),
     watcher: watcherState(files.watchStatus()),
     hashing: ready(hashFailures > 0 ? `${hashFailures} failed, others follow` : undefined),
-    users: isUsersFileRefused
-      ? ready('the file on disk was refused; the last good one holds')
-      : ready(),
+    users: log.ready ? await usersState(deps) : ready(),
     zmq: ready(zmqEndpoints === 0 ? 'off' : `${zmqEndpoints} endpoints`),
     workers: ready(running < wanted ? `${running} of ${wanted} run` : undefined),
     front: ready(front.detail),
@@ -69,6 +68,16 @@ async function logState({ database, storage }: ComponentDeps): Promise<Component
   if (!answered) return broken('the database has failed')
   const failure = await storage.check(database)
   return failure === undefined ? ready() : broken(`cannot be written: ${failure}`)
+}
+
+async function usersState({ users, files }: ComponentDeps): Promise<ComponentState> {
+  const isThere = await access(users).then(
+    () => true,
+    () => false,
+  )
+  if (!isThere) return ready('there is no users file; the last good one holds')
+  const isRefused = await files.isRefused(USERS_PATH)
+  return ready(isRefused ? 'the file on disk was refused; the last good one holds' : undefined)
 }
 
 /** Why nothing can be written below `directory`; of a missing one somebody else speaks. */

@@ -25,6 +25,7 @@ import { componentStates } from './component-states.ts'
 import { allowCrossOrigin } from './cross-origin.ts'
 import { openCurveKeys } from './curve-keys.ts'
 import { installDescription } from './description/install-description.ts'
+import { SERVED_FROM } from './front/front-locations.ts'
 import { requireProxySecret } from './front/front-request.ts'
 import { createHttpApp } from './http-app.ts'
 import { reloadingUsers } from './joins.ts'
@@ -62,9 +63,6 @@ export interface Gateway extends AsyncDisposable {
   drain(windowMs: number): Promise<void>
   close(): Promise<void>
 }
-
-/** The internal location from which the front sends what a link below the volumes names. */
-const SERVE_LOCATION = '/-/serve/'
 
 /** A first look at very many files goes on behind the first requests. */
 const START_WAIT_MS = 10_000
@@ -125,7 +123,7 @@ async function openCore(settings: Settings, log: FastifyBaseLogger, cleanup: Asy
   )
   const audit = new AuditTrail(auditLog)
   const metrics = new Metrics(version)
-  const storage = new StorageHealth()
+  const storage = new StorageHealth(log)
   const timeDatabase = observeDatabase(metrics)
   const events = await openEventLog(settings, (group) => {
     timeDatabase(group)
@@ -278,7 +276,7 @@ async function serveFiles(
       ...uploads,
       barrier: () => barrier.pass(),
       history: files.store.history,
-      acceleratedBy: ({ raw }) => (trust.isFromProxy(raw) ? SERVE_LOCATION : undefined),
+      acceleratedBy: ({ raw }) => (trust.isFromProxy(raw) ? SERVED_FROM : undefined),
     }),
   )
 }
@@ -293,7 +291,8 @@ function serveOperations(
   showFiles(metrics, files, { files: volume, data })
   showDatabase(metrics, database, path)
   const zmqEndpoints = zmq.subscribeEndpoints.length + zmq.sessionEndpoints.length
-  const parts = { data, volume, database, storage, files, workers, front: trust, zmqEndpoints }
+  const places = { data, volume, users }
+  const parts = { ...places, database, storage, files, workers, front: trust, zmqEndpoints }
   installOperations(app, { version, metrics, components: () => componentStates(parts) })
   const taken = audit.backupTaken.bind(audit)
   installBackup(app, { data, users, database, store: files.store, version, taken })

@@ -60,7 +60,10 @@ export async function readFilePolicy({
   filePolicy,
 }: Pick<Settings, 'filePolicy'>): Promise<FilePolicy> {
   if (filePolicy === undefined) return new FilePolicy(DEFAULT_LIMITS, [])
-  const policy = parseFilePolicy(filePolicy, await readFile(filePolicy, 'utf8'))
+  const text = await readFile(filePolicy, 'utf8').catch(({ code }: NodeJS.ErrnoException) => {
+    throw new UsageError([`--file-policy: ${filePolicy} cannot be read (${code})`])
+  })
+  const policy = parseFilePolicy(filePolicy, text)
   if (!policy.ok) throw new UsageError(policy.error)
   return policy.value
 }

@@ -2,6 +2,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import { createGateway, type Gateway } from './create-gateway.ts'
 import { createLogger } from './logger.ts'
 import type { Settings } from './settings/settings.ts'
+import { UsageError } from './settings/settings-usage-error.ts'
+import { startFault } from './start-fault.ts'
 import { UsersFileRefused } from './users-in-force.ts'
 
 /** How long clients are given to leave, one after the other. */
@@ -26,7 +28,8 @@ export async function serve(settings: Settings): Promise<number> {
   } catch (error) {
     const detail = error instanceof UsersFileRefused ? { errors: error.faults } : { err: error }
     log.fatal({ event: 'broker.start', ...detail }, 'the broker did not start')
-    return 1
+    process.stderr.write(`The broker did not start: ${startFault(error)}\n`)
+    return error instanceof UsageError ? error.exitCode : 1
   }
   announce(gateway, settings, log)
   process.on('SIGHUP', () => {

@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { Database } from '../database/database.ts'
 import type { ServedGroup } from '../database/groups-in-flight.ts'
 
@@ -9,11 +10,20 @@ const PROBE = { sql: 'PRAGMA user_version = 0', rows: [[]] }
 
 /** Whether the log can be written, as of the last commit; asked anew while it could not. */
 export class StorageHealth {
+  readonly #log: Pick<FastifyBaseLogger, 'error' | 'info'>
   #failure: string | undefined
   #probing: Promise<void> | undefined
 
+  constructor(log: Pick<FastifyBaseLogger, 'error' | 'info'>) {
+    this.#log = log
+  }
+
   observe({ failure }: ServedGroup): void {
-    if (failure !== undefined && STORAGE_FAILURE.test(failure)) this.#failure = failure
+    if (failure === undefined || !STORAGE_FAILURE.test(failure)) return
+    if (this.#failure === undefined) {
+      this.#log.error({ event: 'log.failed', failure }, 'the event log cannot be written')
+    }
+    this.#failure = failure
   }
 
   /** @returns what SQLite says when nothing can be written */
@@ -31,5 +41,8 @@ export class StorageHealth {
       () => undefined,
       (error: Error) => error.message,
     )
+    if (this.#failure === undefined) {
+      this.#log.info({ event: 'log.recovered' }, 'the event log can be written again')
+    }
   }
 }

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import {
@@ -22,6 +22,7 @@ import { IssuerKeys } from '../auth/workload/issuer-keys.ts'
 import { TokenExchange } from '../auth/workload/token-exchange.ts'
 import type { ContentValidator } from '../files/content-validator.ts'
 import type { FilePath } from '../protocol/file-path.ts'
+import { err } from '../protocol/result.ts'
 
 /** Where the users file is served, whatever its name on disk. */
 export const USERS_PATH = 'config/broker_users.xml' as FilePath
@@ -100,11 +101,11 @@ export class UsersInForce implements AsyncDisposable {
     this.newAdminToken = parts.isNew ? adminTokenPath(options.data) : undefined
   }
 
-  /** @throws {UsersFileRefused} when the file is bad and no good one is kept */
+  /** @throws {UsersFileRefused} when the file is bad or missing and no good one is kept */
   static async open(options: UsersInForceOptions): Promise<UsersInForce> {
     const { file, data, log } = options
     await mkdir(join(data, 'state'), { recursive: true, mode: 0o711 })
-    await copyShipped(file)
+    await copyShipped(file, keptFile(data))
     const tokenPath = adminTokenPath(data)
     const users = await readAtStart(file, keptFile(data), log)
     const isNew =
@@ -176,13 +177,20 @@ function keptFile(data: string): string {
   return join(data, 'state', 'users.last-good.xml')
 }
 
-async function copyShipped(file: string): Promise<void> {
+/** For a new installation: where one is kept, a file that is missing was taken away. */
+async function copyShipped(file: string, kept: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true })
-  // Never over a file that is there.
-  await copyFile(SHIPPED, file, 1).catch((error: NodeJS.ErrnoException) => {
+  if ((await readIfThere(file)) !== undefined || (await readIfThere(kept)) !== undefined) return
+  const shipped = await readIfThere(SHIPPED)
+  // In a clone it is the file that its own broker uses: nobody else's tokens come along.
+  if (shipped === undefined || /\bsha256="[0-9a-f]{64}"/.test(shipped.toString())) return
+  await writeFile(file, shipped, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })
 }
+
+/** Where none is shipped either, or the shipped one has users of its own by now. */
+const MISSING = err([{ line: 1, column: 1, message: 'there is no users file' }])
 
 interface UsersAtStart {
   readonly file: UsersFile
@@ -194,21 +202,30 @@ async function readAtStart(
   kept: string,
   log: FastifyBaseLogger,
 ): Promise<UsersAtStart> {
-  const bytes = await readFile(file)
+  const bytes = await readIfThere(file)
   // The administrator token is made when it turns out to be needed.
   const rules = { nowMs: Date.now(), hasAdminToken: true }
-  const read = await readUsersFile(bytes, rules)
+  const read = bytes === undefined ? MISSING : await readUsersFile(bytes, rules)
   const good = await readFile(kept).catch(() => undefined)
   const last = good === undefined ? undefined : await readUsersFile(good, rules)
-  if (read.ok) {
-    await keep(bytes, kept)
+  if (read.ok && bytes !== undefined) {
+    // A disk that is full keeps nobody from a start.
+    if (good?.equals(bytes) !== true) await keep(bytes, kept)
     const changedOffline = last?.ok === true ? diffUsers(last.value, read.value) : undefined
     return { file: read.value, changedOffline }
   }
-  if (last?.ok !== true) throw new UsersFileRefused(file, read.error)
-  const fields = { event: 'auth.users.refused', errors: read.error }
+  const errors = read.ok ? [] : read.error
+  if (last?.ok !== true) throw new UsersFileRefused(file, errors)
+  const fields = { event: 'auth.users.refused', errors }
   log.error(fields, 'users file refused; the last good one is in force')
   return { file: last.value, changedOffline: undefined }
+}
+
+async function readIfThere(file: string | URL): Promise<Buffer | undefined> {
+  return readFile(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
 }
 
 async function keep(bytes: Buffer, kept: string): Promise<void> {

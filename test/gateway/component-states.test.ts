@@ -21,8 +21,9 @@ async function statesOf(database: Database, changes: Partial<ComponentDeps>) {
   const deps: ComponentDeps = {
     data: tmpdir(),
     volume: tmpdir(),
+    users: import.meta.filename,
     database,
-    storage: new StorageHealth(),
+    storage: new StorageHealth({ error: () => {}, info: () => {} }),
     files: filesOf({}),
     workers: { counts: { wanted: 0, running: 0, ended: 0, connections: 0 } },
     front: new ProxyTrust({ proxy: 'nginx', isUnixSocket: false, secret: 'x' }),
@@ -47,6 +48,17 @@ test('a full disk under the state is not ready, one under the files only told', 
   const { disk, files } = await statesOf(database, { data: FULL, volume: FULL })
   assert.deepEqual(disk, { ready: false, detail: 'the disk is full' })
   assert.deepEqual(files, { ready: true, detail: 'the disk is full' })
+})
+
+test('a users file that is refused, or gone, is told and stops nothing', async () => {
+  await using database = await Database.open(':memory:')
+  const refused = await statesOf(database, { files: filesOf({ isRefused: async () => true }) })
+  assert.match(refused['users']?.detail ?? '', /was refused; the last good one holds/)
+  const gone = await statesOf(database, { users: `${import.meta.filename}.gone` })
+  assert.deepEqual(gone['users'], {
+    ready: true,
+    detail: 'there is no users file; the last good one holds',
+  })
 })
 
 test('a database that has failed is not ready', async () => {

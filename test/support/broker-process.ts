@@ -143,8 +143,14 @@ export class BrokerBehindNginx implements AsyncDisposable {
   readonly zmqSubscribe: string
   readonly zmqSession: string
   readonly #nginx: RunningNginx
+  readonly #secretDirectory: string
 
-  private constructor(broker: BrokerProcess, ports: readonly number[], nginx: RunningNginx) {
+  private constructor(
+    broker: BrokerProcess,
+    ports: readonly number[],
+    nginx: RunningNginx,
+    secretDirectory: string,
+  ) {
     const [http, subscribe, session] = ports
     this.broker = broker
     this.url = `http://127.0.0.1:${http}`
@@ -152,6 +158,7 @@ export class BrokerBehindNginx implements AsyncDisposable {
     this.zmqSubscribe = `tcp://127.0.0.1:${subscribe}`
     this.zmqSession = `tcp://127.0.0.1:${session}`
     this.#nginx = nginx
+    this.#secretDirectory = secretDirectory
   }
 
   static async start(...extra: string[]): Promise<BrokerBehindNginx> {
@@ -192,12 +199,13 @@ export class BrokerBehindNginx implements AsyncDisposable {
         },
       },
     )
-    return new BrokerBehindNginx(broker, ports, await startNginx(prefix))
+    return new BrokerBehindNginx(broker, ports, await startNginx(prefix), directory)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#nginx.close()
     await this.broker[Symbol.asyncDispose]()
+    await rm(this.#secretDirectory, { recursive: true, force: true })
   }
 }
 

@@ -1,14 +1,16 @@
-import { createWriteStream } from 'node:fs'
-import { access, rename, rm } from 'node:fs/promises'
-import { pipeline } from 'node:stream/promises'
+import { access } from 'node:fs/promises'
 import { adminTokenPath } from '../../auth/credentials/admin-token.ts'
 import { NetworkError } from '../../client/index.ts'
 import { CLIENT_OPTIONS, openSession } from '../client-options.ts'
 import { defineCommand } from '../command.ts'
+import { openDestination } from '../destination.ts'
 import type { Terminal } from '../terminal.ts'
 import { localSettings } from '../users-file-option.ts'
 
 const { url, retry, timeout } = CLIENT_OPTIONS
+
+/** It holds keys. */
+const SAFE = { mode: 0o600, isDurable: true }
 
 export const backup = defineCommand({
   usage: 'broker backup FILE [--files]',
@@ -31,15 +33,10 @@ as safe as them. Needs the grant administer; on the machine of the broker its ad
     const target = `/backup?files=${files}`
     const { body } = await requests.send({ method: 'GET', target, repeat: 'always', signal })
     if (body === null) throw new NetworkError('not an answer of a broker')
-    const draft = `${file}.part`
-    try {
-      const out = createWriteStream(draft, { mode: 0o600, flush: true })
-      await pipeline(received(body, signal), out)
-      await rename(draft, file)
-    } finally {
-      await rm(draft, { force: true })
-    }
-    messages.write(`written: ${file}\n`)
+    await using destination = await openDestination(file, 'backup.tar', SAFE)
+    for await (const chunk of received(body, signal)) await destination.write(chunk)
+    await destination.commit()
+    messages.write(`written: ${destination.path}\n`)
     return 0
   },
 })

@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs'
 import { stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Database } from '../../database/database.ts'
+import { errorCode } from '../../files/store/storage-fault.ts'
 import type { Settings } from '../settings/settings.ts'
 import { ok, problem, type Verdict, warning } from './finding.ts'
 
@@ -100,7 +101,9 @@ export async function checkDatabase({ events, data }: Settings): Promise<Verdict
     const { message } = error as Error
     // Its broker looks after it.
     if (/in use/.test(message)) return ok('in use by a running broker')
-    return problem(`${path}: ${message}`, 'restore a backup, or move it away to begin anew')
+    return ['EACCES', 'EPERM', 'EROFS'].includes(errorCode(error) ?? '')
+      ? problem(`${path} cannot be opened: ${message}`, 'let the account of the broker write there')
+      : problem(`${path}: ${message}`, 'restore a backup, or move it away to begin anew')
   }
 }
 

@@ -12,7 +12,14 @@ export async function checkUsers({ users, data }: Settings): Promise<Verdict> {
     bytes = await readFile(users)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    return ok(`${users} is not there: the first start copies the shipped one`)
+    const kept = join(data, 'state', 'users.last-good.xml')
+    const isNew = await stat(kept).then(
+      () => false,
+      () => true,
+    )
+    return isNew
+      ? ok(`${users} is not there: the first start copies the shipped one`)
+      : problem(`${users} is not there; the last good one is in force`, `cp ${kept} ${users}`)
   }
   const hasAdminToken = await stat(join(data, 'admin.token')).then(
     () => true,

@@ -1,6 +1,9 @@
 import type { FrontOptions } from './front-options.ts'
 import { OWN_HEADERS, renderProblemLocations, renderReturn } from './front-problems.ts'
 
+/** The internal location from which Nginx sends what a link below the volumes names. */
+export const SERVED_FROM = '/-/serve/'
+
 const MEBIBYTE = 2 ** 20
 
 /** Largest body of many events, which the broker fixes. */
@@ -192,7 +195,7 @@ ${returns.join('\n')}
 function renderDownloads({ volumes, publicUrl }: FrontOptions): string {
   return `# Downloads: the broker decides and names a link that is never rewritten, Nginx sends it. The broker has
 # answered conditions by then, except If-Range.
-location /-/serve/ {
+location ${SERVED_FROM} {
     internal;
     alias "${volumes}/";
     etag off;
