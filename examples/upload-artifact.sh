@@ -3,19 +3,22 @@
 #
 #     BROKER_URL=http://localhost:8080 BROKER_TOKEN=dbk_... ./upload-artifact.sh app.tgz builds/jenkins/app/42
 #
-# Retries are safe: the same content again is no change, and the same event id is stored once.
+# To run it again is safe: the same content again is no change, and the same artifact, told again within
+# 5 minutes, is one event. What may pass (no connection, 408, 429, 5xx) is tried again, a refusal is not.
 set -euo pipefail
 artifact=$1
 target=$2
-name=$(basename "$artifact")
+path=$target/${artifact##*/}
 url=${BROKER_URL:-http://localhost:8080}
-curl=(curl --fail-with-body --silent --show-error --retry 5 --retry-all-errors -H "X-Broker-Token: $BROKER_TOKEN")
+curl=(curl --fail-with-body --silent --show-error --retry 5 --retry-connrefused -H "X-Broker-Token: $BROKER_TOKEN")
 
-sha256=$(sha256sum "$artifact" | cut -d ' ' -f 1)
-"${curl[@]}" -T "$artifact" -H "X-Checksum-Sha256: $sha256" "$url/files/$target/$name"
+digest() { sha256sum | cut -d ' ' -f 1; }
+sha256=$(digest < "$artifact")
+# To a URL that ends with a slash curl adds the name of the file, percent-encoded.
+"${curl[@]}" --globoff -T "$artifact" -H "X-Checksum-Sha256: $sha256" "$url/files/$target/"
 echo
 "${curl[@]}" "$url/events/ci/jenkins/build" \
   -H 'Content-Type: application/json' -H 'X-Event-Type: build.finished' \
-  -H "Idempotency-Key: $target" \
-  -d "{\"artifact\": \"$target/$name\", \"sha256\": \"$sha256\"}"
+  -H "Idempotency-Key: $(digest <<< "$path $sha256")" \
+  -d "{\"artifact\": \"${path//\"/\\\"}\", \"sha256\": \"$sha256\"}"
 echo

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
@@ -65,17 +67,45 @@ test('the dashboard subscribes and survives a restart of the broker', async () =
   end()
 })
 
-test('the CI script stores an artifact and tells the build, once however often it runs', async () => {
-  const artifact = join(broker.directory, 'app.tgz')
-  await writeFile(artifact, 'artifact')
+const UPLOAD = join(ROOT, 'examples/upload-artifact.sh')
+
+test('the CI script stores artifacts and tells of each, once however often it runs', async () => {
   const env = { ...process.env, BROKER_URL: broker.url, BROKER_TOKEN: TOKENS.jenkins }
-  const script = join(ROOT, 'examples/upload-artifact.sh')
-  for (let i = 0; i < 2; i += 1) await run(script, [artifact, 'builds/jenkins/app/42'], { env })
+  const names = ['app.tgz', 'a "b" #1?é%20,{x}[1-3].tgz']
+  for (const name of names) {
+    const artifact = join(broker.directory, name)
+    await writeFile(artifact, name)
+    for (let i = 0; i < 2; i += 1) await run(UPLOAD, [artifact, 'builds/jenkins/app/42'], { env })
+  }
   const headers = { 'x-broker-token': admin }
   const page = await (await fetch(`${broker.url}/events/ci/jenkins/build`, { headers })).json()
-  assert.equal((page as { events: unknown[] }).events.length, 1)
-  const file = await fetch(`${broker.url}/files/builds/jenkins/app/42/app.tgz`, { headers })
-  assert.equal(await file.text(), 'artifact')
+  const { events } = page as { events: readonly { data: { artifact: string } }[] }
+  const told = events.map(({ data }) => data.artifact)
+  assert.deepEqual(
+    told,
+    names.map((name) => `builds/jenkins/app/42/${name}`),
+  )
+  for (const [index, path] of told.entries()) {
+    const url = `${broker.url}/files/${path.split('/').map(encodeURIComponent).join('/')}`
+    assert.equal(await (await fetch(url, { headers })).text(), names[index])
+  }
+})
+
+test('the CI script tries no refusal again', async () => {
+  let requests = 0
+  await using server = createServer((request, response) => {
+    requests += 1
+    request.resume()
+    response.writeHead(403).end('forbidden')
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  const env = { ...process.env, BROKER_URL: `http://127.0.0.1:${port}`, BROKER_TOKEN: 'dbk_x' }
+  const artifact = join(ROOT, 'LICENSE')
+  const { code, stdout } = await run(UPLOAD, [artifact, 'builds'], { env, mayFail: true })
+  assert.equal(code, 22)
+  assert.equal(stdout, 'forbidden')
+  assert.equal(requests, 1)
 })
 
 test('the TypeScript example prints changes of files', async () => {
