@@ -49,7 +49,7 @@ while True:
     verb, *frames = socket.recv_multipart()
     if verb == b"EVENT":
         event = json.loads(frames[1])
-        print(event["topic"], json.dumps(event["data"]), flush=True)
+        print(event["topic"], json.dumps(event.get("data", event.get("data_base64"))), flush=True)
         remember(event["position"])
     elif verb == b"ERROR":
         sys.exit(json.loads(frames[0])["detail"])

@@ -21,5 +21,6 @@ socket.setsockopt_string(zmq.SUBSCRIBE, prefix)
 socket.connect(endpoint)
 
 while True:
-    topic, event = socket.recv_multipart()
-    print(topic.decode(), json.dumps(json.loads(event)["data"]), flush=True)
+    topic, frame = socket.recv_multipart()
+    event = json.loads(frame)
+    print(topic.decode(), json.dumps(event.get("data", event.get("data_base64"))), flush=True)

@@ -31,6 +31,13 @@ function publish(topic: string, data: unknown): Promise<Response> {
   })
 }
 
+async function publishCloudEvent(event: Readonly<Record<string, string>>): Promise<void> {
+  const headers = { 'x-broker-token': admin, 'content-type': 'application/cloudevents+json' }
+  const body = JSON.stringify(event)
+  const { status } = await fetch(`${broker.url}/events`, { method: 'POST', body, headers })
+  assert.equal(status, 201)
+}
+
 test('the dashboard subscribes and survives a restart of the broker', async () => {
   const seen: unknown[] = []
   const states: string[] = []
@@ -156,8 +163,13 @@ test('the Python programs publish, subscribe and resume', { skip: PYZMQ_MISSING 
     await resuming.wait((line) => line === 'py/x "then"')
   }
   await say('"two"')
+  await publishCloudEvent({ specversion: '1.0', type: 'bare', topic: 'py/x' })
+  await publishCloudEvent({ specversion: '1.0', type: 'bin', topic: 'py/x', data_base64: 'AP8=' })
+  await plain.wait((line) => line === 'py/x null')
+  await plain.wait((line) => line === 'py/x "AP8="')
   using again = new PythonProcess(example('zmq_resume.py'), ['py/**', file], env)
-  await again.wait((line) => line === 'py/x "two"')
+  await again.wait((line) => line === 'py/x "AP8="')
+  assert.ok(again.lines.includes('py/x null'))
   assert.ok(!again.lines.includes('py/x "one"'))
   assert.equal(again.lines.filter((line) => line === 'py/x "two"').length, 1)
   assert.match(await readFile(file, 'utf8'), /^[0-9a-z]+:\d+$/)
