@@ -10,23 +10,31 @@ const RECONNECTABLE = new Set([1001, 1006, 1012, 4429, 4508])
  * @param {string} options.token
  * @param {string[]} options.filters - e.g. `['ci/**', 'files/**']`
  * @param {(event: object) => void} options.onEvent - CloudEvents, in order
- * @param {(state: string) => void} options.onState - `live`, `reconnecting` or why it ended
+ * @param {(state: string) => void} options.onState - `live`, `reconnecting`, or what is wrong
  * @returns {() => void} ends the subscription
  */
 export function subscribe({ url, token, filters, onEvent, onState }) {
   let position = 'latest'
   let retryMs = 500
   let isEnded = false
+  // A browser does not tell a page why its connection was refused.
+  let broken = 'not let in: is the broker there, and the origin of this page among its --origins?'
+  let problem = ''
   let socket
 
   function connect() {
+    if (isEnded) return
     socket = new WebSocket(url, 'broker.v1.json')
-    socket.onopen = () => send({ op: 'auth', id: 'auth', token })
+    socket.onopen = () => {
+      broken = 'reconnecting'
+      problem = ''
+      send({ op: 'auth', id: 'auth', token })
+    }
     socket.onmessage = ({ data }) => receive(JSON.parse(data))
     socket.onclose = ({ code, reason }) => {
       if (isEnded) return
-      if (!RECONNECTABLE.has(code)) return onState(`ended: ${reason || code}`)
-      onState('reconnecting')
+      if (!RECONNECTABLE.has(code)) return onState(`ended: ${problem || reason || code}`)
+      onState(broken)
       setTimeout(connect, retryMs * (0.5 + Math.random()))
       retryMs = Math.min(retryMs * 2, 30_000)
     }
@@ -43,7 +51,10 @@ export function subscribe({ url, token, filters, onEvent, onState }) {
       onState('live')
     }
     if (message.op === 'closing') retryMs = message.retryAfterMs
-    if (message.op === 'error') onState(message.problem.detail)
+    if (message.op === 'error') {
+      problem = message.problem.detail
+      onState(problem)
+    }
   }
 
   function send(command) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -29,6 +29,11 @@ function publish(topic: string, data: unknown): Promise<Response> {
     body: JSON.stringify(data),
     headers,
   })
+}
+
+async function listen(server: Server): Promise<number> {
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return (server.address() as AddressInfo).port
 }
 
 async function publishCloudEvent(event: Readonly<Record<string, string>>): Promise<void> {
@@ -74,6 +79,40 @@ test('the dashboard subscribes and survives a restart of the broker', async () =
   end()
 })
 
+test('the dashboard keeps saying why it ended', async () => {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const options = { filters: ['ci/**'], onEvent: () => {} }
+  const onState = (state: string) => {
+    if (state.startsWith('ended')) resolve(state)
+  }
+  const url = `${broker.url.replace('http', 'ws')}/ws`
+  const end = subscribe({ ...options, url, token: 'dbk_x', onState })
+  assert.equal(await promise, 'ended: the token is not known')
+  end()
+})
+
+test('the dashboard says what to look for when it was never let in, and goes on trying', async () => {
+  let requests = 0
+  const again = Promise.withResolvers<void>()
+  await using server = createServer((_, response) => {
+    requests += 1
+    if (requests === 2) again.resolve()
+    response.writeHead(403).end()
+  })
+  const port = await listen(server)
+  const states: string[] = []
+  const end = subscribe({
+    url: `ws://127.0.0.1:${port}/ws`,
+    token: 'dbk_x',
+    filters: ['ci/**'],
+    onEvent: () => {},
+    onState: (state: string) => states.push(state),
+  })
+  await again.promise
+  end()
+  assert.match(String(states[0]), /^not let in: .*--origins/)
+})
+
 const UPLOAD = join(ROOT, 'examples/upload-artifact.sh')
 
 test('the CI script stores artifacts and tells of each, once however often it runs', async () => {
@@ -105,8 +144,7 @@ test('the CI script tries no refusal again', async () => {
     request.resume()
     response.writeHead(403).end('forbidden')
   })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server)
   const env = { ...process.env, BROKER_URL: `http://127.0.0.1:${port}`, BROKER_TOKEN: 'dbk_x' }
   const artifact = join(ROOT, 'LICENSE')
   const { code, stdout } = await run(UPLOAD, [artifact, 'builds'], { env, mayFail: true })
