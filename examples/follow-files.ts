@@ -1,6 +1,8 @@
 // Follows all changes of files with the TypeScript client; restarts of the broker are bridged.
 //
-//     BROKER_URL=http://localhost:8080 BROKER_TOKEN=dbk_... node examples/follow-files.ts
+//     BROKER_URL=http://localhost:8080 BROKER_TOKEN=dbk_... npx node examples/follow-files.ts
+//
+// `npx node` is the Node of this repository, which runs TypeScript as it is.
 //
 // Outside of this repository the import is 'data-broker'.
 import { BrokerClient } from '../src/client/index.ts'
