@@ -14,6 +14,8 @@ export const CLIENT_OPTIONS = {
   json: { type: 'boolean', help: 'print JSON, one object a line' },
 } as const satisfies OptionTable
 
+export type ClientOptions = OptionValues<typeof CLIENT_OPTIONS>
+
 export interface Session {
   readonly client: BrokerClient
   /** For what the client has no method for. */
@@ -23,16 +25,13 @@ export interface Session {
 }
 
 /** @throws {UsageError} for options and an environment that make no sense */
-export async function openSession(
-  options: OptionValues<typeof CLIENT_OPTIONS>,
-  terminal: Terminal,
-): Promise<Session> {
+export async function openSession(options: ClientOptions, terminal: Terminal): Promise<Session> {
   const { env } = terminal
   const signal = withTimeout(terminal.signal, options.timeout)
   const token = await tokenOf(env, terminal)
   try {
     const given = {
-      url: options.url ?? (env['BROKER_URL'] || 'http://127.0.0.1:8080'),
+      url: brokerUrl(options, env),
       token,
       signal,
       retries: wholeNumber('--retry', options.retry, 0),
@@ -43,6 +42,10 @@ export async function openSession(
     if (error instanceof BrokerError) throw new UsageError(error.message, { cause: error })
     throw error
   }
+}
+
+export function brokerUrl({ url }: ClientOptions, env: NodeJS.ProcessEnv): string {
+  return url ?? (env['BROKER_URL'] || 'http://127.0.0.1:8080')
 }
 
 /** @throws {UsageError} unless it is a whole number of at least `least` */

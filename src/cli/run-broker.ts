@@ -17,7 +17,8 @@ export async function runBroker(argv: readonly string[], terminal: Terminal): Pr
     return (await dispatch(argv, terminal)) ?? EXIT_CODES.ok
   } catch (thrown) {
     const error = reasonToEnd(thrown, terminal)
-    if (!(error instanceof OutputClosed)) terminal.messages.write(describeFailure(error, argv))
+    const command = argv.slice(0, 1).find(isFirstWord)
+    if (!(error instanceof OutputClosed)) terminal.messages.write(describeFailure(error, command))
     return exitCodeOf(error)
   }
 }
@@ -52,14 +53,17 @@ export function findCommand(argv: readonly string[]): FoundCommand | undefined {
   return undefined
 }
 
+/** True for `put`, and for `token` of `token create`. */
+function isFirstWord(word: string): boolean {
+  return Object.keys(COMMANDS).some((name) => `${name} `.startsWith(`${word} `))
+}
+
 /** `broker token --help` shows all that begins with `token`. */
 async function helpOfGroup([first, second]: readonly string[], terminal: Terminal): Promise<void> {
-  const group = `${first} `
-  const isGroup = Object.keys(COMMANDS).some((name) => name.startsWith(group))
-  if (!isGroup) throw new UsageError(`there is no command ${first}; see broker --help`)
+  if (!isFirstWord(`${first}`)) throw new UsageError(`there is no command ${first}`)
   const asks = second === '--help' || second === '-h'
-  if (!asks) throw new UsageError(`broker ${first} needs one of its commands; see broker --help`)
-  await terminal.output.write(overview(group))
+  if (!asks) throw new UsageError(`broker ${first} needs one of its commands`)
+  await terminal.output.write(overview(`${first} `))
 }
 
 function asksForHelp(argv: readonly string[]): boolean {

@@ -69,6 +69,19 @@ for (const args of [
   })
 }
 
+test('the hint of wrong usage leads to a help that there is', async () => {
+  for (const [args, help] of [
+    [['nonsense'], 'broker --help'],
+    [['help', 'nonsense'], 'broker --help'],
+    [['nonsense', 'ls'], 'broker --help'],
+    [['token', 'nonsense'], 'broker token --help'],
+    [['ls', '--nonsense'], 'broker ls --help'],
+  ] as const) {
+    const { stderr } = await runBroker(args)
+    assert.ok(stderr.endsWith(`\nTry: ${help}\n`), stderr)
+  }
+})
+
 test('a name that is not well formed is wrong usage, with the rule it breaks', async () => {
   const { code, stderr } = await runBroker(['subscribe', 'a/../b'])
   assert.equal(code, 2)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import {
   chmod,
   mkdir,
@@ -10,6 +11,8 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -323,6 +326,35 @@ test('users list --in-force tells when a credential was last used, after a resta
   const [, jenkins, dashboard] = stdout.split('\n')
   assert.match(jenkins ?? '', /^jenkins: ci; token jenkins-1 \(used 20\d\d-.*Z\)$/)
   assert.equal(dashboard, 'dashboard: dashboard; token dashboard-1 (not used)')
+})
+
+test('what asks the broker on this machine finds its administrator token, and no other is shown it', async () => {
+  await using place = await setUp()
+  await using broker = await startGateway()
+  const token = join(place.cwd, 'data/admin.token')
+  await mkdir(join(place.cwd, 'data'))
+  await writeFile(token, `${broker.adminToken}\n`)
+  const run = (...args: string[]) =>
+    runBroker(args, { cwd: place.cwd, env: { BROKER_TOKEN: '', BROKER_URL: broker.url } })
+  const list = await run('users', 'list', '--in-force')
+  assert.match(list.stdout, /^jenkins: ci;/m, list.stderr)
+  const diff = await run('users', 'diff')
+  assert.equal(diff.code, 0, diff.stderr)
+
+  const authorizations: (string | undefined)[] = []
+  await using stranger = createServer(({ headers }, response) => {
+    authorizations.push(headers.authorization)
+    response.writeHead(404).end()
+  })
+  await once(stranger.listen(0), 'listening')
+  const { port } = stranger.address() as AddressInfo
+  await run('users', 'list', '--in-force', '--url', `http://0.0.0.0:${port}`)
+  assert.deepEqual(authorizations, [undefined])
+
+  await rm(token)
+  const without = await run('users', 'list', '--in-force')
+  assert.equal(without.code, 3)
+  assert.match(without.stderr, /\(UNAUTHENTICATED\)\nSet BROKER_TOKEN, or BROKER_TOKEN_FILE /)
 })
 
 test('users list and diff tell which jobs are a user', async () => {

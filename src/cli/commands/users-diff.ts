@@ -4,7 +4,8 @@ import { credentialAnswer } from '../../auth/users-answer.ts'
 import { parseUsersFile } from '../../auth/users-file/parse-users-file.ts'
 import { diffUsers, isSameUsers, type UserChange } from '../../auth/users-file/users-diff.ts'
 import type { UsersFile } from '../../auth/users-file/users-file.ts'
-import { CLIENT_OPTIONS, openSession } from '../client-options.ts'
+import { openAdminSession } from '../admin-session.ts'
+import { CLIENT_OPTIONS, type ClientOptions } from '../client-options.ts'
 import { defineCommand } from '../command.ts'
 import { describeFault } from '../describe-failure.ts'
 import type { Terminal } from '../terminal.ts'
@@ -18,7 +19,8 @@ export const usersDiff = defineCommand({
   usage: 'broker users diff [FILE] [--base OTHER]',
   summary: 'Tells what a users file would change: users, roles, grants and credentials.',
   details: `FILE is by default the users file of the settings. It is compared with what is in force in the broker of --url,
-for which the token of an administrator is needed, or with another file.`,
+for which the token of an administrator is needed, or with another file. On the machine of the broker its administrator
+token is found.`,
   options: {
     base: { type: 'string', value: 'OTHER', help: 'a file to compare with, instead of a broker' },
     ...CLIENT_OPTIONS,
@@ -47,11 +49,8 @@ for which the token of an administrator is needed, or with another file.`,
   },
 })
 
-async function usersInForce(
-  options: Parameters<typeof openSession>[0],
-  terminal: Terminal,
-): Promise<UsersFile> {
-  const { client, signal } = await openSession(options, terminal)
+async function usersInForce(options: ClientOptions, terminal: Terminal): Promise<UsersFile> {
+  const { client, signal } = await openAdminSession(options, terminal)
   const download = await client.files.get(IN_FORCE, { signal })
   const bytes = Buffer.from(await download.bytes())
   const parsed = parseUsersFile(bytes, { nowMs: Date.now(), hasAdminToken: true })

@@ -1,7 +1,8 @@
 import { describeCredential, type ShownCredential } from '../../auth/describe-credential.ts'
 import { credentialAnswer, type UsersAnswer } from '../../auth/users-answer.ts'
 import type { UserRule } from '../../auth/users-file/users-file.ts'
-import { CLIENT_OPTIONS, openSession } from '../client-options.ts'
+import { openAdminSession } from '../admin-session.ts'
+import { CLIENT_OPTIONS, type ClientOptions } from '../client-options.ts'
 import { defineCommand } from '../command.ts'
 import type { Terminal } from '../terminal.ts'
 import { readUsersFileOnDisk } from '../users-file-on-disk.ts'
@@ -11,7 +12,7 @@ export const usersList = defineCommand({
   usage: 'broker users list [--in-force] [--json]',
   summary: 'Lists the users, their roles and what they are known by, of the users file.',
   details: `With --in-force it asks the broker of --url, for which the token of an administrator is needed: who is in force
-there, and when each credential was last used.`,
+there, and when each credential was last used. On the machine of the broker its administrator token is found.`,
   options: {
     'in-force': { type: 'boolean', help: 'ask the broker instead of reading the file' },
     ...CLIENT_OPTIONS,
@@ -39,10 +40,10 @@ interface ShownUser extends Pick<AnsweredUser, 'name' | 'roles'> {
 }
 
 async function usersInForce(
-  options: Parameters<typeof openSession>[0],
+  options: ClientOptions,
   terminal: Terminal,
 ): Promise<readonly ShownUser[]> {
-  const { requests, signal } = await openSession(options, terminal)
+  const { requests, signal } = await openAdminSession(options, terminal)
   const request = { method: 'GET', target: '/auth/users', repeat: 'always', signal } as const
   return (await requests.sendForJson<UsersAnswer>(request)).users
 }
