@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { createToken, hasTokenChecksum } from '../src/auth/credentials/tokens.ts'
+import { createToken, hasTokenChecksum, tokenHash } from '../src/auth/credentials/tokens.ts'
+import { secretsIn as secretsInLog } from './support/secrets-in-logs.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
@@ -87,4 +88,28 @@ test('the search finds what it looks for', () => {
   ]
   for (const pieces of found) assert.equal(secretsIn(pieces.join('')).length, 1, pieces[0])
   assert.deepEqual(secretsIn('dbk_jenkins-for-tests-000000000000000000000'), [])
+})
+
+test('the search of the logs finds what it looks for, and no digest, id or name', () => {
+  const token = createToken()
+  const basic = Buffer.from(`jenkins:${token}`).toString('base64')
+  for (const [text, known] of [
+    [`{"authorization":"Bearer ${token}"}`, []],
+    [`{"authorization":"Basic ${basic}"}`, []],
+    [['?ticket=eyJhbGciOiJIUzI1NiJ9', '.eyJzdWIiOiJqZW5raW5zIn0.', 'a'.repeat(43)].join(''), []],
+    [
+      'the key is rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7',
+      ['rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7'],
+    ],
+  ] as const) {
+    assert.equal(secretsInLog(text, known).length, 1, text)
+  }
+  const digest = tokenHash(token)
+  for (const text of [
+    `{"sha256":"${digest}","etag":"sha256-${Buffer.from(digest, 'hex').toString('base64url')}"}`,
+    '{"requestId":"01AN4Z07BY79KA1307SR9X4MV3","url":"/files/builds/jenkins/dbk_notes.txt"}',
+    '{"credential":{"kind":"token","id":"jenkins-1"},"user":"jenkins","msg":"dbk_[redacted]"}',
+  ]) {
+    assert.deepEqual(secretsInLog(text), [])
+  }
 })

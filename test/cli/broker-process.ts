@@ -1,7 +1,9 @@
+import assert from 'node:assert/strict'
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { secretsIn } from '../support/secrets-in-logs.ts'
 
 const BROKER = fileURLToPath(new URL('../../bin/broker.js', import.meta.url))
 
@@ -29,12 +31,14 @@ export function startBroker(
   })
 }
 
+/** What it came to; a command says no secret where its faults are told. */
 export async function ended(child: ChildProcessWithoutNullStreams): Promise<Ended> {
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
     once(child, 'exit'),
   ])
+  assert.deepEqual(secretsIn(stderr), [])
   return { code, stdout, stderr }
 }
 

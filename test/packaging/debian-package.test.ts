@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
 import { ROOT, run } from '../support/broker-process.ts'
 import { freePort } from '../support/nginx.ts'
+import { requireNoSecretInLogs } from '../support/secrets-in-logs.ts'
 
 const MISSING = existsSync('/usr/bin/dpkg-deb')
   ? !existsSync(join(ROOT, 'node_modules/node/bin/node')) && 'the pinned Node is not installed'
@@ -53,7 +54,8 @@ async function accountOf(root: string): Promise<{ readonly uid: number; readonly
   return { uid: Number(uid), gid: Number(gid) }
 }
 
-async function started(child: ChildProcess): Promise<void> {
+/** @returns what it has written by then */
+async function started(child: ChildProcess): Promise<() => string> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   let log = ''
   child.once('exit', (code) => reject(new Error(`the broker ended with ${code}: ${log}`)))
@@ -63,6 +65,7 @@ async function started(child: ChildProcess): Promise<void> {
     if (line.startsWith('Data Broker on')) resolve()
   })
   await promise
+  return () => log
 }
 
 describe('the Debian package', { skip: MISSING }, () => {
@@ -150,7 +153,7 @@ async function publishAndReceive(root: string): Promise<void> {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   try {
-    await started(child)
+    const log = await started(child)
     const client = {
       PATH: env.PATH,
       BROKER_URL: `http://127.0.0.1:${port}`,
@@ -163,6 +166,8 @@ async function publishAndReceive(root: string): Promise<void> {
     const asked = ['subscribe', 'ci/**', '--since', 'earliest', '--count', '1']
     const { stdout } = await run(broker, asked, { env: client })
     assert.deepEqual(JSON.parse(stdout).data, { build: 42 })
+    const places = { directory: join(root, 'var/lib'), data: 'data-broker' }
+    await requireNoSecretInLogs(log(), places)
   } finally {
     const ended = once(child, 'exit')
     child.kill('SIGTERM')

@@ -1,15 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { type TestUser, TOKENS, USERS_XML } from './gateway.ts'
 import { freePort, type RunningNginx, startNginx } from './nginx.ts'
+import { requireNoSecretInLogs } from './secrets-in-logs.ts'
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 export const BROKER = join(ROOT, 'bin/broker.js')
+
+/** What Nginx shows to the broker. */
+const PROXY_SECRET = 'a-secret-that-only-nginx-knows'
 
 /** A broker in a process of its own, as users run it, over a directory of its own. */
 export class BrokerProcess implements AsyncDisposable {
@@ -111,26 +115,13 @@ export class BrokerProcess implements AsyncDisposable {
     return user === 'admin' ? this.adminToken() : TOKENS[user]
   }
 
+  /** Whatever a test did, no secret is in the logs. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill('SIGKILL')
     try {
-      await this.#requireNoSecretInLogs()
+      await requireNoSecretInLogs(this.#log, { directory: this.directory, more: [PROXY_SECRET] })
     } finally {
       await rm(this.directory, { recursive: true, force: true })
-    }
-  }
-
-  /** Whatever a test did: no token is in the log, in the audit log, or in a log of an Nginx in front. */
-  async #requireNoSecretInLogs(): Promise<void> {
-    const secrets = Object.values<string>(TOKENS)
-    const admin = await this.adminToken().catch(() => '')
-    if (admin !== '') secrets.push(admin)
-    const texts = [['the log', this.#log]]
-    for await (const name of glob('{nginx/**/*.log,data/state/audit/*}', { cwd: this.directory })) {
-      texts.push([name, await readFile(join(this.directory, name), 'utf8')])
-    }
-    for (const [name, text = ''] of texts) {
-      if (secrets.some((secret) => text.includes(secret))) throw new Error(`a token is in ${name}`)
     }
   }
 }
@@ -172,7 +163,7 @@ export class BrokerBehindNginx implements AsyncDisposable {
   ): Promise<BrokerBehindNginx> {
     const directory = await mkdtemp(join(tmpdir(), 'broker-secret-'))
     const secret = join(directory, 'secret')
-    await writeFile(secret, 'a-secret-that-only-nginx-knows')
+    await writeFile(secret, PROXY_SECRET)
     const proxy = ['--proxy=nginx', `--proxy-secret-file=${secret}`]
     const broker = await BrokerProcess.start(...proxy, ...extra)
     const ports = [await freePort(), await freePort(), await freePort()]
