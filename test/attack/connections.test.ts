@@ -43,7 +43,7 @@ const BODY =
 
 test('a thousand slow connections keep nobody else from being served, and end', {
   skip: NGINX_MISSING,
-}, async () => {
+}, async (t) => {
   await using front = await BrokerBehindNginx.start()
   using slow = new DisposableStack()
   const ports = [front.broker.port, Number(new URL(front.url).port)]
@@ -51,7 +51,7 @@ test('a thousand slow connections keep nobody else from being served, and end', 
     ports.flatMap((port) =>
       Array.from({ length: count }, () => slow.use(new SlowConnection(port, opening, 'x'))),
     )
-  await new HealthyClient(ports, TOKENS.jenkins).during(async () => {
+  await new HealthyClient(ports, TOKENS.jenkins).during(t, async () => {
     const headers = start(250, HEADERS)
     const bodies = start(250, BODY)
     await Promise.all([...headers, ...bodies].map(({ isOpen }) => isOpen))
@@ -70,12 +70,12 @@ test('a thousand slow connections keep nobody else from being served, and end', 
 
 test('more connections than one address may have are refused, and other addresses are served', {
   skip: NGINX_MISSING,
-}, async () => {
+}, async (t) => {
   await using front = await BrokerBehindNginx.start()
   using flood = new DisposableStack()
   const port = Number(new URL(front.url).port)
   const one = () => flood.use(new SlowConnection(port, BODY, 'x'))
-  await new HealthyClient([port], TOKENS.jenkins).during(async () => {
+  await new HealthyClient([port], TOKENS.jenkins).during(t, async () => {
     // The limit of the front is 1,024; which of them come first is nobody's to say.
     const all = Array.from({ length: 1064 }, one)
     const refused = () => all.filter(({ text }) => text.includes('TOO_MANY_REQUESTS'))

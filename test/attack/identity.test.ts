@@ -4,13 +4,17 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import https from 'node:https'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { BrokerBehindNginx } from '../support/broker-process.ts'
+import { BrokerBehindNginx, type BrokerProcess } from '../support/broker-process.ts'
 import { makeCertificate, OPENSSL_MISSING } from '../support/certificate.ts'
 import { answerOf, temporaryDirectory } from '../support/front.ts'
-import { TOKENS, USERS_XML } from '../support/gateway.ts'
+import { sha256, TOKENS, USERS_XML } from '../support/gateway.ts'
 import { HealthyClient } from '../support/healthy-client.ts'
 import { freePort, NGINX_MISSING } from '../support/nginx.ts'
 import { exchange, statusesIn } from '../support/raw-http.ts'
+import { TestSocket } from '../support/test-socket.ts'
+import { metadataOf, TUS } from '../support/tus.ts'
+
+const TOKEN_OF_ADA = 'dbk_ada-for-tests-0000000000000000000000000'
 
 /** Every place, as seen from outside, that the front passes on in a location of its own, and what it needs. */
 const PLACES: readonly (readonly [method: string, path: string, anonymous: number])[] = [
@@ -23,6 +27,11 @@ const PLACES: readonly (readonly [method: string, path: string, anonymous: numbe
   ['POST', '/files/builds/jenkins/x', 401],
   ['DELETE', '/files/builds/jenkins/x', 401],
   ['POST', '/files/sync', 401],
+  ['GET', '/ws', 426],
+  ['POST', '/uploads', 401],
+  ['HEAD', '/uploads/of-ada', 404],
+  ['PATCH', '/uploads/of-ada', 404],
+  ['DELETE', '/uploads/of-ada', 404],
   ['POST', '/auth/tickets', 400],
   ['GET', '/auth/upload', 404],
   ['GET', '/-/upload', 404],
@@ -31,13 +40,14 @@ const PLACES: readonly (readonly [method: string, path: string, anonymous: numbe
 ]
 
 describe('an identity that is not one’s own', { skip: NGINX_MISSING || OPENSSL_MISSING }, () => {
-  it('is not had by header fields, in any place, directly or through Nginx', async () => {
+  it('is not had by header fields, in any place, directly or through Nginx', async (t) => {
     const keys = await temporaryDirectory()
     try {
       const { cert } = makeCertificate(keys, 'ada')
       await using front = await BrokerBehindNginx.start()
       const { broker } = front
-      await writeUsers(broker.directory, await certificateElement(cert))
+      await putUsersInForce(broker, await certificateElement(cert))
+      const upload = await createUpload(broker)
       const pem = encodeURIComponent(await readFile(cert, 'utf8'))
       const ports = [broker.port, Number(new URL(front.url).port)]
       const forged = [
@@ -54,21 +64,29 @@ describe('an identity that is not one’s own', { skip: NGINX_MISSING || OPENSSL
         'X-HTTP-Method-Override: GET',
         'Connection: X-Broker-Proxy, close',
       ]
+      const ofUploads = ['Upload-Offset: 0', 'Content-Type: application/offset+octet-stream']
+      for (const [name, value] of Object.entries(UPLOAD)) ofUploads.push(`${name}: ${value}`)
       const secrets = ['', 'guessed', 'a-secret-that-only-nginx-know', ' ', 'null']
-      await new HealthyClient(ports, TOKENS.jenkins).during(async () => {
+      await new HealthyClient(ports, TOKENS.jenkins).during(t, async () => {
         for (const port of ports) {
           for (const secret of secrets) {
             for (const [method, path, anonymous] of PLACES) {
               const fields = [...forged, `X-Broker-Proxy: ${secret}`, 'X_Client_Verify: SUCCESS']
+              if (path.startsWith('/uploads')) fields.push(...ofUploads)
+              const target = path.replace('/uploads/of-ada', upload)
               const answer = await exchange(
                 port,
-                `${method} ${path} HTTP/1.1\r\nHost: broker\r\n${fields.join('\r\n')}\r\nContent-Length: 0\r\n\r\n`,
+                `${method} ${target} HTTP/1.1\r\nHost: broker\r\n${fields.join('\r\n')}\r\nContent-Length: 0\r\n\r\n`,
               )
               // Directly there is a question for uploads; it is answered by the rights of who asks.
               const isQuestion = port === broker.port && path === '/auth/upload'
               const expected = isQuestion ? 401 : anonymous
               assert.deepEqual(statusesIn(answer), [expected], `${method} ${path} at ${port}`)
             }
+            assert.equal(
+              await sessionWith(port, [...forged, `X-Broker-Proxy: ${secret}`]),
+              'nobody',
+            )
           }
         }
       })
@@ -77,7 +95,7 @@ describe('an identity that is not one’s own', { skip: NGINX_MISSING || OPENSSL
     }
   })
 
-  it('is not guessed: the source is closed, also for a right token, and others are not', async () => {
+  it('is not guessed: the source is closed, also for a right token, and others are not', async (t) => {
     await using front = await BrokerBehindNginx.start()
     const doors = [front.broker.port, Number(new URL(front.url).port)]
     for (const [at, port] of doors.entries()) {
@@ -90,7 +108,7 @@ describe('an identity that is not one’s own', { skip: NGINX_MISSING || OPENSSL
             { from },
           ),
         )[0]
-      await new HealthyClient([port], TOKENS.jenkins).during(async () => {
+      await new HealthyClient([port], TOKENS.jenkins).during(t, async () => {
         const answers: (number | undefined)[] = []
         for (let n = 0; n < 30; n += 1) {
           // Another address in a header field is another address to nobody.
@@ -104,7 +122,7 @@ describe('an identity that is not one’s own', { skip: NGINX_MISSING || OPENSSL
     }
   })
 
-  it('is not had by a client certificate that was taken back', async () => {
+  it('is not had by a client certificate that was taken back', async (t) => {
     const keys = await temporaryDirectory()
     try {
       const ca = makeCertificate(keys, 'ca')
@@ -114,7 +132,7 @@ describe('an identity that is not one’s own', { skip: NGINX_MISSING || OPENSSL
       const flags = ['--https', `127.0.0.1:${port}`, '--client-ca', ca.cert]
       const pair = ['--certificate', server.cert, '--key', server.key]
       await using front = await BrokerBehindNginx.startWith([], [...flags, ...pair])
-      const { directory } = front.broker
+      const ports = [front.broker.port, Number(new URL(front.url).port)]
       const [caPem, cert, key] = await Promise.all(
         [ca.cert, ada.cert, ada.key].map((path) => readFile(path)),
       )
@@ -125,20 +143,15 @@ describe('an identity that is not one’s own', { skip: NGINX_MISSING || OPENSSL
         return await answerOf(https.request(options).end())
       }
       try {
-        assert.equal((await me()).status, 401)
-        // Not by asking again and again: who fails too often is throttled.
-        const putInForce = async (more: string) => {
-          const accepted = () => front.broker.log.split('"auth.users.accepted"').length
-          const before = accepted()
-          await writeUsers(directory, more)
-          while (accepted() === before) await front.broker.logged()
-        }
-        await putInForce(await certificateElement(ada.cert))
-        assert.equal(JSON.parse((await me()).body).user, 'ada')
-        await putInForce('')
-        const answer = await me()
-        assert.equal(answer.status, 401)
-        assert.equal(JSON.parse(answer.body).code, 'CREDENTIAL_INVALID')
+        await new HealthyClient(ports, TOKENS.jenkins).during(t, async () => {
+          assert.equal((await me()).status, 401)
+          await putUsersInForce(front.broker, await certificateElement(ada.cert))
+          assert.equal(JSON.parse((await me()).body).user, 'ada')
+          await putUsersInForce(front.broker, '')
+          const answer = await me()
+          assert.equal(answer.status, 401)
+          assert.equal(JSON.parse(answer.body).code, 'CREDENTIAL_INVALID')
+        })
       } finally {
         agent.destroy()
       }
@@ -148,13 +161,43 @@ describe('an identity that is not one’s own', { skip: NGINX_MISSING || OPENSSL
   })
 })
 
-async function certificateElement(path: string): Promise<string> {
-  const { fingerprint256 } = new X509Certificate(await readFile(path))
-  const sha256 = fingerprint256.replaceAll(':', '').toLowerCase()
-  return `<user name="ada" roles="administrator"><certificate sha256="${sha256}"/></user>`
+/** What the upload of ada is created with. */
+const UPLOAD = {
+  ...TUS,
+  'upload-length': '5',
+  'upload-metadata': metadataOf({ path: 'builds/ada' }),
 }
 
-async function writeUsers(directory: string, more: string): Promise<void> {
+/** @returns where it is */
+async function createUpload({ url }: BrokerProcess): Promise<string> {
+  const headers = { ...UPLOAD, authorization: `Bearer ${TOKEN_OF_ADA}` }
+  const answer = await fetch(`${url}/uploads`, { method: 'POST', headers })
+  assert.equal(answer.status, 201)
+  return answer.headers.get('location') ?? ''
+}
+
+/** Who a session is that is opened with the fields, told by what it may do. */
+async function sessionWith(port: number, fields: readonly string[]): Promise<string> {
+  const pairs = fields.map((field) => field.split(/: (.*)/s) as [string, string])
+  const headers = Object.fromEntries(pairs.filter(([name]) => name !== 'Connection'))
+  using socket = await TestSocket.open(`ws://127.0.0.1:${port}/ws`, { headers })
+  const { problem } = await socket.ask({ op: 'subscribe', filter: '**' })
+  const isNobody = (problem as { code?: string } | undefined)?.code === 'UNAUTHENTICATED'
+  return isNobody ? 'nobody' : 'somebody'
+}
+
+async function certificateElement(path: string): Promise<string> {
+  const { fingerprint256 } = new X509Certificate(await readFile(path))
+  const digest = fingerprint256.replaceAll(':', '').toLowerCase()
+  const token = `<token id="ada-1" sha256="${sha256(TOKEN_OF_ADA)}"/>`
+  return `<user name="ada" roles="administrator">${token}<certificate sha256="${digest}"/></user>`
+}
+
+/** Not by asking again and again: who fails too often is throttled. */
+async function putUsersInForce(broker: BrokerProcess, more: string): Promise<void> {
+  const accepted = () => broker.log.split('"auth.users.accepted"').length
+  const before = accepted()
   const text = USERS_XML.replace('<anonymous', `${more}<anonymous`)
-  await writeFile(join(directory, 'config/broker_users.xml'), text)
+  await writeFile(join(broker.directory, 'config/broker_users.xml'), text)
+  while (accepted() === before) await broker.logged()
 }

@@ -105,8 +105,8 @@ describe('a hostile request', { skip: NGINX_MISSING }, () => {
     return events.map(({ topic }) => topic)
   }
 
-  it('hides no other request, however its end is written', async () => {
-    await healthy.during(async () => {
+  it('hides no other request, however its end is written', async (t) => {
+    await healthy.during(t, async () => {
       for (const { name, port } of doors) {
         for (const [what, { bytes, accepts = false }] of Object.entries(SMUGGLING)) {
           const where = `${what}, at ${name}`
@@ -133,8 +133,8 @@ describe('a hostile request', { skip: NGINX_MISSING }, () => {
     assert.ok(!(await topics()).includes('ci/jenkins/smuggled'))
   })
 
-  it('is refused for a Host that is none, and believed in no other', async () => {
-    await healthy.during(async () => {
+  it('is refused for a Host that is none, and believed in no other', async (t) => {
+    await healthy.during(t, async () => {
       for (const { name, port } of doors) {
         for (const hosts of ['', 'Host: a b', 'Host: a/b', 'Host: a\r\nHost: b', 'Host: a@b']) {
           const head = `GET /livez HTTP/1.1${hosts === '' ? '' : `\r\n${hosts}`}`
@@ -149,9 +149,9 @@ describe('a hostile request', { skip: NGINX_MISSING }, () => {
     })
   })
 
-  it('that is too large in any part is refused, and only that', async () => {
+  it('that is too large in any part is refused, and only that', async (t) => {
     const long = 'a'.repeat(120_000)
-    await healthy.during(async () => {
+    await healthy.during(t, async () => {
       for (const { name, port } of doors) {
         const [target] = statusesIn(await ask(port, `GET /${long} HTTP/1.1\r\nHost: broker`))
         assert.ok(target === 414 || target === 431, `${name}: ${target}`)
@@ -178,10 +178,10 @@ describe('a hostile request', { skip: NGINX_MISSING }, () => {
     }
   })
 
-  it('of a page of another site is refused without a token of its own', async () => {
+  it('of a page of another site is refused without a token of its own', async (t) => {
     const evil = 'https://evil.example'
     const basic = `Basic ${btoa(`jenkins:${TOKENS.jenkins}`)}`
-    await healthy.during(async () => {
+    await healthy.during(t, async () => {
       for (const { url, name } of doors) {
         for (const [method, path] of [
           ['GET', '/auth/me'],
@@ -205,51 +205,53 @@ describe('a hostile request', { skip: NGINX_MISSING }, () => {
     })
   })
 
-  it('cannot tell an event in the name of the broker, on any transport', async () => {
+  it('cannot tell an event in the name of the broker, on any transport', async (t) => {
     const token = await front.broker.adminToken()
     const forged = { specversion: '1.0', id: '1', source: '/broker/files', type: 'FILE DELETED' }
     const headers = {
       authorization: `Bearer ${token}`,
       'content-type': 'application/cloudevents+json',
     }
-    for (const { url, name } of doors) {
-      const post = async (path: string, event: object) => {
-        const body = JSON.stringify(event)
-        const answer = await fetch(url + path, { method: 'POST', headers, body })
-        assert.equal(answer.status, 403, `${name}: ${path} ${body}`)
+    await healthy.during(t, async () => {
+      for (const { url, name } of doors) {
+        const post = async (path: string, event: object) => {
+          const body = JSON.stringify(event)
+          const answer = await fetch(url + path, { method: 'POST', headers, body })
+          assert.equal(answer.status, 403, `${name}: ${path} ${body}`)
+        }
+        for (const source of ['/broker', '/broker/files', '/broker/x']) {
+          await post('/events/ci/x', { ...forged, source })
+        }
+        for (const topic of ['files/x', 'broker/missed', 'files/config/broker_users.xml']) {
+          await post(`/events/${topic}`, { ...forged, source: '/me' })
+          await post('/events', { ...forged, source: '/me', topic })
+        }
+        using socket = await TestSocket.open(`${url.replace('http', 'ws')}/ws`, { token })
+        for (const command of [
+          { topic: 'files/x', data: 1 },
+          { topic: 'broker/missed', data: 1 },
+          { topic: 'ci/x', event: forged },
+        ]) {
+          const { problem } = await socket.ask({ op: 'publish', ...command })
+          assert.equal((problem as { code: string }).code, 'TOPIC_RESERVED', name)
+        }
       }
-      for (const source of ['/broker', '/broker/files', '/broker/x']) {
-        await post('/events/ci/x', { ...forged, source })
+      for (const endpoint of [front.broker.zmqSession, front.zmqSession]) {
+        const dealer = new Dealer({ linger: 0 })
+        dealer.connect(endpoint)
+        for (const frames of [
+          ['PUBLISH', token, 'files/x', '1'],
+          ['PUBLISH', token, 'broker/missed', '1'],
+          ['PUBLISH', token, 'ci/x', '1', JSON.stringify({ source: '/broker/files' })],
+        ]) {
+          await dealer.send(frames)
+          const [verb, problem] = await dealer.receive()
+          assert.equal(String(verb), 'ERROR')
+          assert.equal(JSON.parse(String(problem)).code, 'TOPIC_RESERVED')
+        }
+        dealer.close()
       }
-      for (const topic of ['files/x', 'broker/missed', 'files/config/broker_users.xml']) {
-        await post(`/events/${topic}`, { ...forged, source: '/me' })
-        await post('/events', { ...forged, source: '/me', topic })
-      }
-      using socket = await TestSocket.open(`${url.replace('http', 'ws')}/ws`, { token })
-      for (const command of [
-        { topic: 'files/x', data: 1 },
-        { topic: 'broker/missed', data: 1 },
-        { topic: 'ci/x', event: forged },
-      ]) {
-        const { problem } = await socket.ask({ op: 'publish', ...command })
-        assert.equal((problem as { code: string }).code, 'TOPIC_RESERVED', name)
-      }
-    }
-    for (const endpoint of [front.broker.zmqSession, front.zmqSession]) {
-      const dealer = new Dealer({ linger: 0 })
-      dealer.connect(endpoint)
-      for (const frames of [
-        ['PUBLISH', token, 'files/x', '1'],
-        ['PUBLISH', token, 'broker/missed', '1'],
-        ['PUBLISH', token, 'ci/x', '1', JSON.stringify({ source: '/broker/files' })],
-      ]) {
-        await dealer.send(frames)
-        const [verb, problem] = await dealer.receive()
-        assert.equal(String(verb), 'ERROR')
-        assert.equal(JSON.parse(String(problem)).code, 'TOPIC_RESERVED')
-      }
-      dealer.close()
-    }
+    })
     // What anybody publishes says itself whose it is.
     const spoofed = {
       ...forged,

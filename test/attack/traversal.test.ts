@@ -100,7 +100,7 @@ async function outsideOf(directory: string): Promise<Record<string, string>> {
 
 test('thousands of ways to write a path reach nothing outside of a volume, nor the users file', {
   skip: NGINX_MISSING,
-}, async () => {
+}, async (t) => {
   await using front = await BrokerBehindNginx.start('--connections-per-user=100')
   const { broker } = front
   const { directory } = broker
@@ -147,7 +147,7 @@ test('thousands of ways to write a path reach nothing outside of a volume, nor t
     }
   }
 
-  await new HealthyClient(ports, TOKENS.jenkins).during(async () => {
+  await new HealthyClient(ports, TOKENS.jenkins).during(t, async () => {
     for (let at = 0; at < corpus.length; at += 25) {
       const batch = corpus.slice(at, at + 25)
       await Promise.all(ports.flatMap((port) => batch.map((each, i) => attack(each, at + i, port))))
