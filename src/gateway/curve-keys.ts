@@ -34,9 +34,18 @@ async function read(path: string): Promise<CurveKeys | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
-  const { publicKey, secretKey } = JSON.parse(text) as Partial<CurveKeys>
-  if (typeof publicKey !== 'string' || typeof secretKey !== 'string') {
-    throw new Error(`the CURVE keys in ${path} cannot be read; delete the file for new ones`)
+  const keys = parse(text)
+  if (keys !== undefined) return keys
+  throw new Error(`the CURVE keys in ${path} cannot be read; delete the file for new ones`)
+}
+
+/** Without the fault of the parser, whose words quote the text: a part of the secret key, perhaps. */
+function parse(text: string): CurveKeys | undefined {
+  try {
+    const { publicKey, secretKey } = JSON.parse(text) as Partial<CurveKeys>
+    const isPair = typeof publicKey === 'string' && typeof secretKey === 'string'
+    return isPair ? { publicKey, secretKey } : undefined
+  } catch {
+    return undefined
   }
-  return { publicKey, secretKey }
 }
