@@ -69,6 +69,14 @@ test('the ticket key is made once, for its owner to read alone', async () => {
   assert.equal((await stat(path)).mode & 0o777, 0o600)
 })
 
+test('a ticket key that was deleted is another at the next start', async () => {
+  await using directory = await temporaryDirectory()
+  const path = join(directory.path, 'ticket.key')
+  const before = await openTicketKey(path)
+  await rm(path)
+  assert.notDeepEqual(await openTicketKey(path), before)
+})
+
 test('a ticket key of another length is refused', async () => {
   await using directory = await temporaryDirectory()
   const path = join(directory.path, 'ticket.key')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import jwt from 'jsonwebtoken'
+import { signTicket } from '../../src/auth/tickets/ticket-claims.ts'
 import { Tickets } from '../../src/auth/tickets/tickets.ts'
 import { type FilePath, parseFilePath } from '../../src/protocol/file-path.ts'
 import { identityFixture } from './identity-fixture.ts'
@@ -118,6 +119,18 @@ test('a ticket of another start of the broker is refused, though the key is the 
   const { ticket } = tickets.issue(jenkins, 'websocket')
   const restarted = new Tickets({ key, directory, throttle, now })
   assert.throws(() => restarted.redeem(ticket, SOCKET, FROM), { code: 'CREDENTIAL_INVALID' })
+})
+
+test('the key alone makes no ticket: one that was not drawn here is refused', () => {
+  const { key, tickets, clock } = fixture()
+  const issuedAt = Math.floor(clock.ms / 1000)
+  const made = signTicket(
+    { id: 'A'.repeat(22), user: 'jenkins', purpose: 'websocket', issuedAt },
+    key,
+  )
+  assert.throws(() => tickets.redeem(made, SOCKET, FROM), {
+    message: 'the ticket has expired or was used',
+  })
 })
 
 test('a forged ticket is refused, whatever it claims', () => {
