@@ -93,6 +93,10 @@ async function attempt(
   synced: Promise<unknown>,
   attempts: number,
 ): Promise<readonly CommittedFile[]> {
+  const again = () => {
+    if (attempts > 1) return attempt(deps, uploads, synced, attempts - 1)
+    throw new BrokerError('PATH_CONFLICT', 'the file is being changed on disk at the same time')
+  }
   await using places = new AsyncDisposableStack()
   const findPlace = placeFinder(places)
   const admitted = await mapSome(uploads, (upload) => admit(deps, upload, findPlace))
@@ -100,7 +104,8 @@ async function attempt(
   const ready = await mapSome(admitted, async ({ place, ...rest }): Promise<Ready> => {
     const { path } = rest.temporary
     return { ...rest, place: place ?? places.use(await rest.volume.openPlace(path, 'make')) }
-  })
+  }).catch(unlessRemoved)
+  if (ready === undefined) return await again()
   const changing = ready.filter((upload) => !isSame(upload))
   const [batch = ''] = changing.map(({ temporary }) => temporary.id)
   await Promise.all(changing.map(({ temporary }) => keepCopy(deps, temporary)))
@@ -108,11 +113,13 @@ async function attempt(
   const ids = changing.map(({ temporary }) => temporary.id)
   const paths = changing.map(({ temporary }) => temporary.path)
   const outcome = await deps.inFlight.during(paths, () => publish(deps, changing, ids))
-  if (outcome === 'raced') {
-    if (attempts > 1) return attempt(deps, uploads, synced, attempts - 1)
-    throw new BrokerError('PATH_CONFLICT', 'the file is being changed on disk at the same time')
-  }
+  if (outcome === 'raced') return await again()
   return ready.map((upload) => outcome.get(upload.temporary.id) ?? unchanged(upload))
+}
+
+/** A directory that was just made is gone again. */
+function unlessRemoved(error: unknown): undefined {
+  if (errorCode(error) !== 'ENOENT') throw error
 }
 
 /** Finds the places of a batch, whose files often have one directory: one that is missing is looked for once. */
