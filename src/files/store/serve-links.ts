@@ -16,6 +16,8 @@ interface ServeLink {
   readonly volume: Volume
   readonly path: FilePath
   readonly name: string
+  /** False while it is made or removed: a front server that is told of it then may find nothing. */
+  isThere: boolean
   usedAtMs: number
 }
 
@@ -100,7 +102,7 @@ export class ServeLinks implements AsyncDisposable {
 
   #use(key: string): string | undefined {
     const present = this.#links.get(key)
-    if (present === undefined) return undefined
+    if (present === undefined || !present.isThere) return undefined
     present.usedAtMs = this.#now()
     return `${encodeURIComponent(present.volume.name)}/serve/${present.name}`
   }
@@ -109,9 +111,11 @@ export class ServeLinks implements AsyncDisposable {
     const name = ulid()
     const makeFrom = async (file: string) => {
       // Known before it is there, so that no reader takes it for a link made by somebody else.
-      this.#links.set(key, { volume, path, name, usedAtMs: this.#now() })
+      const made: ServeLink = { volume, path, name, isThere: false, usedAtMs: this.#now() }
+      this.#links.set(key, made)
       try {
         await link(file, join(volume.serveDirectory, name))
+        made.isThere = true
         return true
       } catch {
         // Not every file may be linked (fs.protected_hardlinks, EMLINK): its bytes are sent instead.
@@ -131,6 +135,7 @@ export class ServeLinks implements AsyncDisposable {
   async #remove(key: string, before: number): Promise<void> {
     const present = this.#links.get(key)
     if (present === undefined || present.usedAtMs > before) return
+    present.isThere = false
     const file = join(present.volume.serveDirectory, present.name)
     await this.#keepTold(present.volume, present.path, () => unlinkIfThere(file))
     // Where the visible file is another one by now, there is nothing to keep right.
