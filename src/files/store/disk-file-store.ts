@@ -143,13 +143,17 @@ export class DiskFileStore implements FileStore, AsyncDisposable {
   }
 
   async open(path: FilePath): Promise<OpenFile | undefined> {
-    const file = await this.#open(path)
-    const isJudged = this.accepted.judges(path)
-    if (file === undefined ? !isJudged : file.etag !== undefined) return file
-    // File and index are looked at one after the other; an upload may have come in between.
-    await file?.[Symbol.asyncDispose]()
-    await this.#commitDeps.inFlight.settled(path)
-    return this.#open(path)
+    const { inFlight } = this.#commitDeps
+    for (;;) {
+      using look = inFlight.look(path)
+      const file = await this.#open(path)
+      const isJudged = this.accepted.judges(path)
+      const isClear = file === undefined ? !isJudged : file.etag !== undefined
+      // File and index are looked at one after the other; an upload may have come in between.
+      if (isClear || !look.isDisturbed) return file
+      await file?.[Symbol.asyncDispose]()
+      await inFlight.settled(path)
+    }
   }
 
   async admit(path: FilePath, options: Pick<StageOptions, 'uploader' | 'size'>): Promise<void> {
