@@ -71,6 +71,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     requestTimeout: 0,
     keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
+    // Told by a hook below, as a problem.
+    return503OnClosing: false,
     routerOptions: { caseSensitive: true, maxParamLength: 8192 },
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -110,10 +112,17 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     // The gateway drains its connections itself before it closes the server.
     preClose: (done) => done(),
   })
+  let isClosing = false
+  app.addHook('preClose', (done) => {
+    isClosing = true
+    done()
+  })
   // After the plugin, whose own hook sets `request.ws`. Hooks of every request take `done`: each promise
   // among them costs as much as what they do.
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id).headers(ANSWER_HEADERS)
+    // It came behind another one on a connection that was busy.
+    if (isClosing) throw stopping()
     if (!hasOneHost(request.raw)) {
       throw new BrokerError(
         'REQUEST_INVALID',
@@ -138,6 +147,11 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     done()
   })
   return app
+}
+
+function stopping(): BrokerError {
+  const fields = { retryAfterSeconds: 1 }
+  return new BrokerError('UNAVAILABLE', 'the broker is stopping', { fields })
 }
 
 function nothingHere({ raw, method }: FastifyRequest, methods: RouteMethods): BrokerError {
