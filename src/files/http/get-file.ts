@@ -126,7 +126,7 @@ const JUDGED_BY_NGINX = ['if-match', 'if-unmodified-since']
 
 /**
  * Where nginx finds the content, when it would answer as we do: it judges some conditions again, and
- * answers a range that it cannot read with an error, where that range is to be ignored.
+ * answers a range that it cannot read with an error, and one of a HEAD with a part, where it is to be ignored.
  */
 async function linkFor(
   deps: GetFileDeps,
@@ -138,7 +138,8 @@ async function linkFor(
   if (prefix === undefined) return undefined
   if (JUDGED_BY_NGINX.some((name) => request.headers[name] !== undefined)) return undefined
   const isIgnored = request.headers.range !== undefined && range === 'whole'
-  if (isIgnored && request.headers['if-range'] === undefined) return undefined
+  const judgesIfRange = request.method === 'GET' && request.headers['if-range'] !== undefined
+  if (isIgnored && !judgesIfRange) return undefined
   const link = await file.serveLink()
   return link === undefined ? undefined : prefix + link
 }
