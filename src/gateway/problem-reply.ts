@@ -48,11 +48,14 @@ export function sendProblem(
   if (typeof retryAfter === 'number') reply.header('retry-after', String(Math.ceil(retryAfter)))
   const allow = problem['allow']
   if (Array.isArray(allow)) reply.header('allow', allow.join(', '))
-  return reply
-    .code(problem.status)
-    .headers(PROBLEM_HEADERS)
-    .type(PROBLEM_TYPE)
-    .send(JSON.stringify(problem))
+  return (
+    reply
+      .code(problem.status)
+      .headers(PROBLEM_HEADERS)
+      .type(PROBLEM_TYPE)
+      // Of a text the framework would say its charset, which the type has none of (RFC 9457 section 6.1).
+      .send(Buffer.from(JSON.stringify(problem)))
+  )
 }
 
 /** What a caller may know of `error`; undefined when it is none of theirs. */
