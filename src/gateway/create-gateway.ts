@@ -276,6 +276,7 @@ async function serveFiles(
       ...uploads,
       barrier: () => barrier.pass(),
       history: files.store.history,
+      strongDigests: files.strongDigests,
       acceleratedBy: ({ raw }) => (trust.isFromProxy(raw) ? SERVED_FROM : undefined),
     }),
   )

@@ -13,6 +13,7 @@ import { SqliteFileIndex } from '../files/index/sqlite-file-index.ts'
 import { PathLocks } from '../files/path-locks.ts'
 import { DiskFileStore } from '../files/store/disk-file-store.ts'
 import { entriesOf } from '../files/store/serve-links.ts'
+import { StrongDigests } from '../files/store/strong-digests.ts'
 import { ContentHasher } from '../files/uploads/content-hasher.ts'
 import { recoverUploads } from '../files/uploads/recover-uploads.ts'
 import { ResumableUploads } from '../files/uploads/resumable-uploads.ts'
@@ -42,6 +43,7 @@ export interface OpenFilesDeps {
 /** The files of the broker: what is served, and what keeps the index true to the disk. */
 export interface OpenFiles extends AsyncDisposable {
   readonly store: DiskFileStore
+  readonly strongDigests: StrongDigests
   readonly policy: FilePolicy
   readonly uploads: ResumableUploads
   /** Resolves when what changed while the broker was down is told. */
@@ -158,6 +160,7 @@ export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promis
   const owned = cleanup.move()
   return {
     store,
+    strongDigests: new StrongDigests(hasher),
     policy,
     uploads,
     started,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
@@ -159,6 +160,9 @@ function cases(): Case[] {
     ...conditions.map((fields) => get('d/text.txt', fields)),
     ...['d/text.txt', 'd/large.bin', 'd/empty', 'd/page.html', 'd/data.json'].map((p) => get(p)),
     get('d/large.bin', { range: 'bytes=10-99999' }),
+    ...['sha-512=10, sha-256=1', 'sha-256=0', 'md5=1'].map((wanted) =>
+      get('d/large.bin', { 'want-repr-digest': wanted }),
+    ),
     get('d/empty', { range: 'bytes=0-' }),
     get('d/unhashed.txt'),
     get('d/unhashed.txt', { range: 'bytes=1-3' }),
@@ -230,6 +234,16 @@ test('a request about files is answered by Nginx as by the broker', {
       const [direct, through] = [await ask('broker', each), await ask('nginx', each)]
       assert.deepEqual(said(through, 'nginx'), said(direct, 'broker'))
     })
+  }
+})
+
+test('whoever prefers SHA-512 is told it, also by Nginx', { skip: NGINX_MISSING }, async () => {
+  const wanted = get('d/large.bin', { 'want-repr-digest': 'sha-512=1' })
+  const digest = createHash('sha512').update(LARGE).digest('base64')
+  for (const door of ['broker', 'nginx'] as const) {
+    const { headers, body } = await ask(door, wanted)
+    assert.equal(body, LARGE)
+    assert.equal(headers['repr-digest'], `sha-512=:${digest}:`)
   }
 })
 

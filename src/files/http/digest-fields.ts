@@ -35,9 +35,9 @@ export function statesDigest(fields: Fields): boolean {
   return ['repr-digest', 'content-digest', 'x-checksum-sha256'].some((name) => name in fields)
 }
 
-/** The value of `Repr-Digest`. @param sha256 - lower-case hex */
-export function formatReprDigest(sha256: string): string {
-  return `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`
+/** The value of `Repr-Digest`. @param hex - in lower case */
+export function formatReprDigest(hex: string, algorithm: DigestAlgorithm = 'sha-256'): string {
+  return `${algorithm}=:${Buffer.from(hex, 'hex').toString('base64')}:`
 }
 
 /**

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FilePath } from '../../protocol/file-path.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import type { FileStore, OpenFile, ServableFile } from '../store/file-store.ts'
+import type { StrongDigests } from '../store/strong-digests.ts'
 import {
   type ByteRange,
   formatContentRange,
@@ -19,6 +20,7 @@ import { encodePath } from './file-target.ts'
 import { isVisibleDirectory } from './get-listing.ts'
 import { formatHttpDate } from './http-date.ts'
 import { mediaTypeOf } from './media-type.ts'
+import { parseWantedDigests } from './wanted-digests.ts'
 
 /** Up to this size a file is read whole and sent at once: a stream costs more than its bytes. */
 const SMALL_BYTES = 64 * 1024
@@ -33,6 +35,8 @@ export interface GetFileDeps {
    * for a request that did not come by one.
    */
   readonly acceleratedBy?: ((request: FastifyRequest) => string | undefined) | undefined
+  /** Without it sha-256 is answered to whoever would rather have sha-512. */
+  readonly strongDigests?: Pick<StrongDigests, 'of'>
 }
 
 /**
@@ -49,10 +53,12 @@ export async function getFile(
 ): Promise<FastifyReply> {
   requireRight(request.principal, 'read', path)
   // Most downloads through a front server need nothing but the name of the content.
-  const isAccelerated = deps.acceleratedBy?.(request) !== undefined
-  const glanced = isAccelerated ? await deps.store.glance?.(path) : undefined
-  if (glanced !== undefined && (await answerByName(deps, glanced, request, reply)) === 'answered') {
-    return reply
+  const [preferred] = parseWantedDigests(request.headers['want-repr-digest'])
+  const byName = preferred !== 'sha-512' && deps.acceleratedBy?.(request) !== undefined
+  const glanced = byName ? await deps.store.glance?.(path) : undefined
+  if (glanced !== undefined) {
+    const digest = preferred && storedDigest(glanced)
+    if ((await answerByName(deps, glanced, digest, request, reply)) === 'answered') return reply
   }
   const file = await deps.store.open(path)
   if (file === undefined) return answerMissing(deps.store, path, request, reply)
@@ -68,42 +74,67 @@ export async function sendFile(
 ): Promise<FastifyReply> {
   await using cleanup = new AsyncDisposableStack()
   cleanup.use(file)
-  const range = await answerByName(deps, file, request, reply)
+  const digest = await wantedDigest(deps, file, request)
+  const range = await answerByName(deps, file, digest, request, reply)
   if (range === 'answered') return reply
-  describe(file, reply).type(mediaTypeOf(file.path)).header('accept-ranges', 'bytes')
+  describe(file, digest, reply).type(mediaTypeOf(file.path)).header('accept-ranges', 'bytes')
   if (request.method === 'HEAD') return reply.header('content-length', file.size).send()
   return send(file, range, reply, cleanup.move())
+}
+
+/** What to say as `Repr-Digest`. */
+async function wantedDigest(
+  { strongDigests }: GetFileDeps,
+  file: OpenFile,
+  { headers }: FastifyRequest,
+): Promise<string | undefined> {
+  for (const algorithm of parseWantedDigests(headers['want-repr-digest'])) {
+    if (algorithm === 'sha-256') return storedDigest(file)
+    const hex = await strongDigests?.of(file)
+    if (hex !== undefined) return formatReprDigest(hex, algorithm)
+  }
+  return undefined
+}
+
+function storedDigest({ sha256 }: ServableFile): string | undefined {
+  return sha256 === undefined ? undefined : formatReprDigest(sha256)
 }
 
 /**
  * Answers without the content: by a condition, or by a link from which a front server sends it.
  *
+ * @param digest - what is said as `Repr-Digest`
  * @returns what of the content is to be sent when that is not enough
  */
 async function answerByName(
   deps: GetFileDeps,
   file: ServableFile,
+  digest: string | undefined,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<RangeOutcome | 'answered'> {
   const outcome = evaluateConditions(parseConditions(request.headers), file, true)
   if (outcome === 'failed') throw conditionFailed(file)
   if (outcome === 'not-modified') {
-    describe(file, reply).code(304).send()
+    describe(file, digest, reply).code(304).send()
     return 'answered'
   }
   const range = rangeOf(request, file)
   if (range === 'unsatisfiable') throw unsatisfiable(file, reply)
   const link = await linkFor(deps, file, request, range)
   if (link === undefined) return range
-  describe(file, reply).type(mediaTypeOf(file.path)).header('x-accel-redirect', link).send()
+  describe(file, digest, reply).type(mediaTypeOf(file.path)).header('x-accel-redirect', link).send()
   return 'answered'
 }
 
 /** What tells the content, without the content. */
-function describe(file: ServableFile, reply: FastifyReply): FastifyReply {
+function describe(
+  file: ServableFile,
+  digest: string | undefined,
+  reply: FastifyReply,
+): FastifyReply {
   if (file.etag !== undefined) reply.header('etag', file.etag)
-  if (file.sha256 !== undefined) reply.header('repr-digest', formatReprDigest(file.sha256))
+  if (digest !== undefined) reply.header('repr-digest', digest)
   return reply
     .header('last-modified', formatHttpDate(file.modifiedMs))
     .header('cache-control', CACHE_CONTROL)

@@ -18,7 +18,10 @@ export const HEADERS = {
   'Last-Modified': { description: 'When the content was written, an HTTP date.', schema: text },
   Link: { description: 'The next page as `rel="next"`, RFC 8288.', schema: text },
   Location: { description: 'Where it is.', schema: Type.String({ format: 'uri-reference' }) },
-  'Repr-Digest': { description: '`sha-256=:<base64>:`, RFC 9530.', schema: text },
+  'Repr-Digest': {
+    description: '`sha-256=:<base64>:` or, where preferred, `sha-512`; RFC 9530.',
+    schema: text,
+  },
   'Retry-After': { description: 'Seconds.', schema: Type.Integer({ minimum: 0 }) },
   'Tus-Checksum-Algorithm': { description: 'Of parts, separated by commas.', schema: text },
   'Tus-Extension': { description: 'What is understood beside the core of tus.', schema: text },

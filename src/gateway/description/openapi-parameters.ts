@@ -83,6 +83,10 @@ export const READ_PARAMETERS: readonly Parameter[] = [
   IF_NONE_MATCH,
   header('If-Modified-Since', 'An HTTP date.'),
   IF_UNMODIFIED_SINCE,
+  header(
+    'Want-Repr-Digest',
+    'Which `Repr-Digest` is preferred, RFC 9530: `sha-512=10, sha-256=1`; sha-256 without it.',
+  ),
 ]
 
 export const WRITE_PARAMETERS: readonly Parameter[] = [
