@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { queryObjects } from 'node:v8'
 import { Audience } from '../../src/events/delivery/audience.ts'
 import { Stream } from '../../src/events/delivery/stream.ts'
@@ -16,11 +17,12 @@ export interface Started {
   readonly url: string
   readonly token: string
   readonly zmqSession: string
+  readonly zmqSubscribe: string
 }
 
 /** What lives at one moment, after the garbage is collected. */
 export interface Held {
-  /** Streams, sinks and sessions of every kind, sockets, timers: each by its name. */
+  /** Streams, sinks and sessions of every kind, sockets, timers, descriptors: each by its name. */
   readonly counts: Readonly<Record<string, number>>
   readonly heapBytes: number
 }
@@ -31,21 +33,28 @@ function count(names: readonly string[]): Record<string, number> {
   return counts
 }
 
+/** Also those of ZeroMQ, whose sockets Node does not know. */
+function descriptors(): number {
+  return readdirSync('/proc/self/fd').length
+}
+
 function measure(): Held {
   globalThis.gc?.()
   const objects = COUNTED.map((type) => [type.name, queryObjects(type, { format: 'count' })])
   const { TCPSocketWrap = 0, Timeout = 0 } = count(process.getActiveResourcesInfo())
   return {
-    counts: { ...Object.fromEntries(objects), TCPSocketWrap, Timeout },
+    counts: { ...Object.fromEntries(objects), TCPSocketWrap, Timeout, descriptors: descriptors() },
     heapBytes: process.memoryUsage().heapUsed,
   }
 }
 
 const zmqSession = `tcp://127.0.0.1:${await freePort()}`
-const broker = await startGateway({ zmqSession })
+const zmqSubscribe = `tcp://127.0.0.1:${await freePort()}`
+const broker = await startGateway({ zmqSession, zmqSubscribe })
 process.on('message', (message) => {
   if (message === 'measure') process.send?.(measure())
 })
 process.on('disconnect', () => broker[Symbol.asyncDispose]())
-const started: Started = { url: broker.url, token: broker.adminToken, zmqSession }
+const { url, adminToken: token } = broker
+const started: Started = { url, token, zmqSession, zmqSubscribe }
 process.send?.(started)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import { WebSocket } from 'ws'
-import { Dealer } from 'zeromq'
+import { Dealer, Subscriber } from 'zeromq'
 import type { Started } from './churn-broker.ts'
 
 /** How a visitor behaves. */
@@ -28,7 +28,9 @@ export const VISITS: Readonly<Record<string, Visit>> = {
     visitWebSocket(broker, manner, `/events/churn/**?since=${sinceOf(manner)}`),
   'server-sent events': (broker, manner) => visitStream(broker, manner, 'text/event-stream'),
   lines: (broker, manner) => visitStream(broker, manner, 'application/x-ndjson'),
+  page: visitPage,
   DEALER: visitDealer,
+  SUB: visitSub,
 }
 
 async function visitWebSocket(
@@ -72,6 +74,29 @@ async function visitStream(
   }
 }
 
+/** Whoever leaves cleanly or never reads has a page at once, the others wait for one. */
+async function visitPage({ url, token }: Started, manner: Manner): Promise<() => unknown> {
+  const hasPage = manner === 'leaves cleanly' || manner === 'never reads'
+  const since = hasPage ? 'earliest' : 'latest'
+  const headers = { authorization: `Bearer ${token}` }
+  const page = `${url}/events/churn/**?wait=60&limit=1000&since=${since}`
+  const request = get(page, { agent: false, headers })
+  request.on('error', () => {})
+  const [socket] = await once(request, 'socket')
+  await once(socket, 'connect')
+  if (manner === 'breaks off at once') {
+    setImmediate(() => request.destroy())
+    return () => {}
+  }
+  if (!hasPage) return () => request.socket?.resetAndDestroy()
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  response.on('error', () => {})
+  if (manner === 'never reads') return () => request.socket?.resetAndDestroy()
+  response.resume()
+  await once(response, 'end')
+  return () => request.socket?.end()
+}
+
 async function visitDealer({ token, zmqSession }: Started, manner: Manner): Promise<() => unknown> {
   const socket = new Dealer({ linger: manner === 'leaves cleanly' ? -1 : 0 })
   socket.connect(zmqSession)
@@ -84,6 +109,23 @@ async function visitDealer({ token, zmqSession }: Started, manner: Manner): Prom
   await socket.receive()
   return async () => {
     if (manner === 'leaves cleanly') await socket.send(['UNSUBSCRIBE', token, 'churn/**'])
+    socket.close()
+  }
+}
+
+/** Whoever never reads is closed with what came for it. */
+async function visitSub({ token, zmqSubscribe }: Started, manner: Manner): Promise<() => unknown> {
+  const socket = new Subscriber({ linger: 0, plainUsername: 'admin', plainPassword: token })
+  const isThere = new Promise<void>((resolve) => socket.events.on('handshake', () => resolve()))
+  socket.subscribe('churn/')
+  socket.connect(zmqSubscribe)
+  if (manner === 'breaks off at once') {
+    socket.close()
+    return () => {}
+  }
+  await isThere
+  return () => {
+    if (manner === 'leaves cleanly') socket.unsubscribe('churn/')
     socket.close()
   }
 }

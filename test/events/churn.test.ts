@@ -53,7 +53,8 @@ async function round(broker: Started): Promise<void> {
   const leaves = await Promise.all(visits)
   await publish(broker, ['"live"'])
   const open = await connections(broker)
-  assert.ok(open > VISITORS / 2, `${open} connections are open`)
+  // Those that are counted, without SUB sockets and whoever is gone by now.
+  assert.ok(open > VISITORS / 3, `${open} connections are open`)
   await Promise.all(leaves.map((leave) => leave()))
 }
 
