@@ -24,6 +24,7 @@ import { uploadEvents } from './upload-events.ts'
 import { uploadMemory } from './upload-memory.ts'
 import { uploads } from './uploads.ts'
 import { watcher } from './watcher.ts'
+import { watcherRequests } from './watcher-requests.ts'
 import { zmqPublish } from './zmq-publish.ts'
 import { zmqSubscribe } from './zmq-subscribe.ts'
 
@@ -48,6 +49,7 @@ const LINES: readonly Line[] = [
   uploadEvents,
   authorisation,
   watcher,
+  watcherRequests,
 ]
 
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url))
