@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { chmod, link, readdir, readFile, rename, stat, symlink } from 'node:fs/promises'
+import { renameSync } from 'node:fs'
+import { chmod, link, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
@@ -72,6 +73,27 @@ test('one link serves all who ask, and neither it nor its removal is a change', 
   assert.deepEqual(await served.links(), [])
   assert.equal((await store.find(pathOf('x')))?.etag, known?.etag)
   assert.equal((await served.subject.told()).length, 1)
+})
+
+test('a link keeps the promised content also when another file is moved there meanwhile', async () => {
+  await using served = await open()
+  const { store, files } = served.subject
+  let links = 0
+  for (let round = 0; round < 150; round += 1) {
+    const { etag } = await put(store, 'x', `uploaded ${round}`)
+    await writeFile(join(files, '.next'), `moved ${round}`)
+    const asking = served.app.inject('/files/x')
+    for (let turns = round % 15; turns > 0; turns -= 1) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    renameSync(join(files, '.next'), join(files, 'x'))
+    const { headers } = await asking
+    if (headers.etag !== etag || headers['x-accel-redirect'] === undefined) continue
+    links += 1
+    const sent = await readFile(served.fileOf(headers['x-accel-redirect']), 'utf8')
+    assert.equal(sent, `uploaded ${round}`)
+  }
+  assert.ok(links > 0)
 })
 
 test('a symbolic link on the way to a file leads to no other one', async () => {

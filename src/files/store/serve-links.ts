@@ -113,15 +113,9 @@ export class ServeLinks implements AsyncDisposable {
       // Known before it is there, so that no reader takes it for a link made by somebody else.
       const made: ServeLink = { volume, path, name, isThere: false, usedAtMs: this.#now() }
       this.#links.set(key, made)
-      try {
-        await link(file, join(volume.serveDirectory, name))
-        made.isThere = true
-        return true
-      } catch {
-        // Not every file may be linked (fs.protected_hardlinks, EMLINK): its bytes are sent instead.
-        this.#links.delete(key)
-        return false
-      }
+      made.isThere = await linkIfSame(file, join(volume.serveDirectory, name), key)
+      if (!made.isThere) this.#links.delete(key)
+      return made.isThere
     }
     const isMade =
       kept !== undefined
@@ -178,6 +172,25 @@ export class ServeLinks implements AsyncDisposable {
     clearInterval(this.#timer)
     this.#timer = undefined
   }
+}
+
+/**
+ * Another file may be moved to the place between the look at it and the link: then that one has the link.
+ *
+ * @param key - device and inode of the file that is meant
+ * @returns false when it has no link
+ */
+async function linkIfSame(file: string, target: string, key: string): Promise<boolean> {
+  try {
+    await link(file, target)
+  } catch {
+    // Not every file may be linked (fs.protected_hardlinks, EMLINK): its bytes are sent instead.
+    return false
+  }
+  const { dev, ino } = await lstat(target, { bigint: true })
+  if (`${dev}:${ino}` === key) return true
+  await unlinkIfThere(target)
+  return false
 }
 
 /**
