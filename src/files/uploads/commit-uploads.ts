@@ -113,6 +113,7 @@ async function attempt(
   const ids = changing.map(({ temporary }) => temporary.id)
   const paths = changing.map(({ temporary }) => temporary.path)
   const outcome = await deps.inFlight.during(paths, () => publish(deps, changing, ids))
+  // Awaited here: while the places are closed nobody else would see it fail, which ends the process.
   if (outcome === 'raced') return await again()
   return ready.map((upload) => outcome.get(upload.temporary.id) ?? unchanged(upload))
 }
