@@ -3,11 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { CalledProcess } from './load/process-calls.ts'
 import type { PacedRequest, RequestPacer } from './load/request-pacer.ts'
 import type { TreeWriter } from './load/tree-writer.ts'
+import { contenderTable, formatDecimal, spread } from './measure/columns.ts'
 import { type Contender, interleave, type Rounds, type Run } from './measure/interleaved.ts'
 import type { Line } from './measure/line.ts'
 import { busiestCores } from './measure/load-report.ts'
 import { percentile } from './measure/percentiles.ts'
-import { formatDecimal, formatSpread, formatValidity, type Section } from './measure/report.ts'
+import type { Section } from './measure/report.ts'
 import { CONSUMER, headOf, PRODUCER, type RunningBroker, startBroker } from './servers/broker.ts'
 
 const FILES = 20_000
@@ -95,7 +96,6 @@ async function measure(
 }
 
 function section(rounds: readonly Rounds[]): Section {
-  const spread = (each: Rounds, figure: string) => formatSpread(each.figures[figure], formatDecimal)
   const figures = ['livez', 'publish'].flatMap((name) =>
     ['p50', 'p99', 'most'].map((value) => `${name} ${value} ms`),
   )
@@ -108,15 +108,10 @@ function section(rounds: readonly Rounds[]): Section {
       'Checked: the status of each answer, and one event for each file in the volume.',
     ],
     tables: [
-      {
-        head: ['', ...figures, 'seconds', 'runs that count'],
-        rows: rounds.map((each) => [
-          each.name,
-          ...figures.map((figure) => spread(each, figure)),
-          spread(each, 'seconds'),
-          formatValidity(each),
-        ]),
-      },
+      contenderTable(
+        rounds,
+        [...figures, 'seconds'].map((figure) => spread(figure, formatDecimal)),
+      ),
     ],
   }
 }

@@ -18,4 +18,10 @@ export class PathLocks {
       resolve()
     }
   }
+
+  /** The same for several. Everyone takes them in one order, so that no two wait for each other. */
+  holdAll<Value>(paths: readonly string[], work: () => Promise<Value>): Promise<Value> {
+    const holds = [...paths].sort().reduceRight((inner, path) => () => this.hold(path, inner), work)
+    return holds()
+  }
 }

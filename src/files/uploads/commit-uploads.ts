@@ -68,23 +68,13 @@ export async function commitUploads(
   // Started before the locks are held: of a large file it takes long.
   const synced = Promise.all(uploads.map(({ temporary }) => temporary.handle.datasync()))
   synced.catch(() => undefined)
-  const paths = uploads.map(({ temporary }) => temporary.path).sort()
+  const paths = uploads.map(({ temporary }) => temporary.path)
   if (new Set(paths).size < paths.length) throw new Error('one path twice in a batch')
   try {
-    return await holdAll(deps.locks, paths, () => attempt(deps, uploads, synced, ATTEMPTS))
+    return await deps.locks.holdAll(paths, () => attempt(deps, uploads, synced, ATTEMPTS))
   } catch (error) {
     throw storageFault(error)
   }
-}
-
-async function holdAll<Value>(
-  locks: PathLocks,
-  paths: readonly string[],
-  work: () => Promise<Value>,
-): Promise<Value> {
-  // Everyone takes locks in the same order, so that two batches cannot wait for each other.
-  const [first, ...rest] = paths
-  return first === undefined ? work() : locks.hold(first, () => holdAll(locks, rest, work))
 }
 
 async function attempt(
@@ -93,6 +83,7 @@ async function attempt(
   synced: Promise<unknown>,
   attempts: number,
 ): Promise<readonly CommittedFile[]> {
+  // Awaited: while the places are closed nobody else would see it fail, which ends the process.
   const again = () => {
     if (attempts > 1) return attempt(deps, uploads, synced, attempts - 1)
     throw new BrokerError('PATH_CONFLICT', 'the file is being changed on disk at the same time')
@@ -113,7 +104,6 @@ async function attempt(
   const ids = changing.map(({ temporary }) => temporary.id)
   const paths = changing.map(({ temporary }) => temporary.path)
   const outcome = await deps.inFlight.during(paths, () => publish(deps, changing, ids))
-  // Awaited here: while the places are closed nobody else would see it fail, which ends the process.
   if (outcome === 'raced') return await again()
   return ready.map((upload) => outcome.get(upload.temporary.id) ?? unchanged(upload))
 }

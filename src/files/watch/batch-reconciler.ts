@@ -181,23 +181,17 @@ export class BatchReconciler {
     const content = await this.#hash(to.entry.path)
     const { sha256 } = from.known
     if (content?.sha256 !== sha256 || to.known?.sha256 === sha256) return false
-    // In the order in which uploads of several files take theirs: two that each hold one lock and want
-    // the other would wait for ever.
-    const [first, second] = [from.entry.path, to.entry.path].sort()
-    if (first === undefined || second === undefined) return false
-    return locks.hold(first, () =>
-      locks.hold(second, async () => {
-        const gone = await this.#find(from.entry.path)
-        const here = await this.#find(to.entry.path)
-        if (gone.state !== 'gone' || here.state !== 'arrived') return false
-        if (!isSameEntry(gone.known, from.known) || !isSameEntry(here.known, to.known)) return false
-        if (!sameFingerprint(here.fingerprint, content.before)) return false
-        const arrived = { path: to.entry.path, fingerprint: content.before, sha256 }
-        const origin = to.entry.origin === 'disk' ? 'disk' : from.entry.origin
-        await this.#looks.run(() => teller.tellMove(gone.known, arrived, here.known, origin))
-        return true
-      }),
-    )
+    return locks.holdAll([from.entry.path, to.entry.path], async () => {
+      const gone = await this.#find(from.entry.path)
+      const here = await this.#find(to.entry.path)
+      if (gone.state !== 'gone' || here.state !== 'arrived') return false
+      if (!isSameEntry(gone.known, from.known) || !isSameEntry(here.known, to.known)) return false
+      if (!sameFingerprint(here.fingerprint, content.before)) return false
+      const arrived = { path: to.entry.path, fingerprint: content.before, sha256 }
+      const origin = to.entry.origin === 'disk' ? 'disk' : from.entry.origin
+      await this.#looks.run(() => teller.tellMove(gone.known, arrived, here.known, origin))
+      return true
+    })
   }
 
   async #checkDirectory(path: FilePath): Promise<void> {
