@@ -7,20 +7,6 @@ import { BrokerProcess } from '../support/broker-process.ts'
 import { TOKENS, USERS_XML } from '../support/gateway.ts'
 import { TestSocket } from '../support/test-socket.ts'
 
-/** The processes that the broker said it started, once they are so many; the first at least. */
-async function workersOf(
-  broker: BrokerProcess,
-  count: number,
-): Promise<readonly [number, ...number[]]> {
-  for (;;) {
-    const lines = broker.log.matchAll(/"pid":(\d+),"msg":"worker is running"/g)
-    const [first, ...others] = [...lines].map(([, id]) => Number(id))
-    // Never 0 for one that is not there: a signal to it goes to everybody, the tests included.
-    if (first !== undefined && others.length >= count - 1) return [first, ...others]
-    await broker.logged()
-  }
-}
-
 function isAlive(processId: number): boolean {
   try {
     return kill(processId, 0)
@@ -124,7 +110,7 @@ class ResumingSession {
 describe('a broker with workers', { concurrency: false }, () => {
   it('loses with a worker only the connections of that worker, and starts another', async () => {
     await using broker = await BrokerProcess.start('--workers=2')
-    const [first, second] = await workersOf(broker, 2)
+    const [first, second] = await broker.workers(2)
     const token = TOKENS.reader
     const open = () => TestSocket.open(`${wsUrl(broker)}/ws`, { token })
     const sockets = [await open(), await open(), await open(), await open()]
@@ -137,7 +123,7 @@ describe('a broker with workers', { concurrency: false }, () => {
     const answers = await Promise.allSettled(sockets.map((each) => each.ask({ op: 'ping' })))
     assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 2)
     assert.ok(second !== undefined && isAlive(second))
-    const third = (await workersOf(broker, 3))[2]
+    const third = (await broker.workers(3))[2]
     assert.ok(third !== undefined)
     const late = [await open(), await open()]
     for (const socket of late) await socket.wait(({ op }) => op === 'welcome')
@@ -154,13 +140,13 @@ describe('a broker with workers', { concurrency: false }, () => {
     for (let round = 0; round < 6; round += 1) {
       for (let n = 0; n < 50; n += 1) acknowledged.push(await publish(broker, { round, n }))
       if (round === 3) {
-        const workers = await workersOf(broker, 2)
+        const workers = await broker.workers(2)
         await broker.kill('SIGKILL')
         // They end with their parent, so that nobody listens to what no longer comes.
         for (const worker of workers) await gone(worker)
         await broker.restart()
       } else {
-        const worker = (await workersOf(broker, 2)).filter(isAlive)[round % 2]
+        const worker = (await broker.workers(2)).filter(isAlive)[round % 2]
         if (worker !== undefined) kill(worker, 'SIGKILL')
       }
     }
@@ -175,7 +161,7 @@ describe('a broker with workers', { concurrency: false }, () => {
 
   it('holds streamed responses too, which are cut off with their worker', async () => {
     await using broker = await BrokerProcess.start('--workers=1')
-    const [worker] = await workersOf(broker, 1)
+    const [worker] = await broker.workers(1)
     const events = await streamOf(broker, 'text/event-stream')
     const lines = await streamOf(broker, 'application/x-ndjson')
     await publish(broker, 'told')
@@ -207,7 +193,7 @@ describe('a broker with workers', { concurrency: false }, () => {
 
   it('drains on SIGTERM: clients are told to come back and no process stays', async () => {
     await using broker = await BrokerProcess.start('--workers=2')
-    const workers = await workersOf(broker, 2)
+    const workers = await broker.workers(2)
     const token = TOKENS.reader
     using session = await TestSocket.open(`${wsUrl(broker)}/ws`, { token })
     using stream = await TestSocket.open(`${wsUrl(broker)}/events/**`, { token })

@@ -70,6 +70,20 @@ export class BrokerProcess implements AsyncDisposable {
     return this.#logged.promise
   }
 
+  /**
+   * The worker processes in the order in which it said that it started them, once they are so many; the first
+   * at least. It says so at the level `info`.
+   */
+  async workers(count: number): Promise<readonly [number, ...number[]]> {
+    for (;;) {
+      const lines = this.#log.matchAll(/"pid":(\d+),"msg":"worker is running"/g)
+      const [first, ...others] = [...lines].map(([, id]) => Number(id))
+      // Never 0 for one that is not there: a signal to it goes to everybody, the tests included.
+      if (first !== undefined && others.length >= count - 1) return [first, ...others]
+      await this.logged()
+    }
+  }
+
   get settings(): string[] {
     return [
       `--listen=127.0.0.1:${this.port}`,
