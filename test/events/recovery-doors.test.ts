@@ -3,11 +3,17 @@ import { randomInt } from 'node:crypto'
 import { test } from 'node:test'
 import { FAULTS, type FaultPlan, FaultProxy } from '../support/fault-proxy.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { freePort } from '../support/nginx.ts'
+import { dealerDoor } from './dealer-door.ts'
 import { DOORS } from './recovery-doors.ts'
 import { ResumingClient } from './resuming-client.ts'
 
 const DROPS = process.env['SOAK'] === undefined ? 1000 : 10_000
 const CLIENTS_PER_DOOR = 3
+
+/** They have a proxy of their own: more than can be frozen in it at once, so that faults go on. */
+const DEALERS = 8
+
 const FILTER = 'doors/**'
 const TOPICS = ['doors/a', 'doors/a/b', 'doors/c']
 
@@ -55,21 +61,26 @@ const WAYS = [
 
 for (const { name, workers, drops } of WAYS) {
   test(`${name}, after ${drops} drops every client of every door has every event once and in order`, async () => {
-    await using broker = await startGateway({ workers })
+    const sessionPort = await freePort()
+    const zmqSession = `tcp://127.0.0.1:${sessionPort}`
+    await using broker = await startGateway({ workers, zmqSession })
     await using proxy = await FaultProxy.start(Number(new URL(broker.url).port), plan)
+    await using dealerProxy = await FaultProxy.start(sessionPort, plan)
     const address = { port: proxy.port, token: broker.adminToken, filter: FILTER }
-    const clients = Object.entries(DOORS).flatMap(([door, open]) =>
-      Array.from({ length: CLIENTS_PER_DOOR }, () => ({
-        door,
-        client: new ResumingClient(address, open),
-      })),
-    )
+    const dealer = dealerDoor(`tcp://127.0.0.1:${dealerProxy.port}`)
+    const clients = [
+      ...Object.entries(DOORS).flatMap((door) =>
+        Array.from({ length: CLIENTS_PER_DOOR }, () => door),
+      ),
+      ...Array.from({ length: DEALERS }, () => ['DEALER', dealer] as const),
+    ].map(([door, open]) => ({ door, client: new ResumingClient(address, open) }))
     const runs = clients.map(({ client }) => client.run())
     const published: string[] = []
-    for (let number = 0; proxy.faults < drops; number += 1) {
+    for (let number = 0; proxy.faults < drops || dealerProxy.faults < drops / 2; number += 1) {
       published.push(...(await publish(broker, number)))
     }
     proxy.heal()
+    dealerProxy.heal()
     published.push(...(await publish(broker, -1)))
     await Promise.all(clients.map(({ client }) => client.until(published.length)))
     for (const { door, client } of clients) assert.deepEqual(client.positions, published, door)
