@@ -48,6 +48,34 @@ for (const workers of ['0', '2']) {
       assert.equal(welcome['user'], 'reader')
     })
 
+    test('compression is not agreed to, whoever offers it', async () => {
+      for (const address of [url, `${broker.wsUrl}/events/ws/**`]) {
+        using socket = await TestSocket.open(address, {
+          token: TOKENS.reader,
+          perMessageDeflate: true,
+        })
+        assert.equal(socket.socket.extensions, '')
+      }
+    })
+
+    test('a connection has at most 128 filters', async () => {
+      using socket = await TestSocket.open(url, { token: TOKENS.reader })
+      const filters = Array.from({ length: 127 }, (_, i) => `many/${i}`)
+      const subscribe = (...more: string[]) => socket.ask({ op: 'subscribe', filters: more })
+      assert.equal((await subscribe(...filters))['op'], 'ok')
+      const refused = await subscribe('many/x', 'many/y')
+      assert.equal((refused['problem'] as { code: string }).code, 'TOO_MANY_REQUESTS')
+      // All or none; and what is there already does not count again.
+      assert.equal((await subscribe('many/z', ...filters))['op'], 'ok')
+      assert.equal((await subscribe('many/x'))['op'], 'error')
+      await socket.ask({ op: 'unsubscribe', filters: ['many/0'] })
+      assert.equal((await subscribe('many/x'))['op'], 'ok')
+      await publish(broker, 'many/y', 'unheard')
+      await publish(broker, 'many/z', 'heard')
+      await socket.waitEvents(1)
+      assert.deepEqual(socket.data, ['heard'])
+    })
+
     test('a subprotocol that only carries a token is refused with 400', async () => {
       const bearer = `bearer.${Buffer.from(TOKENS.reader).toString('base64url')}`
       await assert.rejects(TestSocket.open(url, { protocols: [bearer] }), /400/)
