@@ -11,6 +11,8 @@ test('who publishes faster than the log commits is told to wait, and taken again
   await using broker = await startGateway({ events: 'memory:' })
   using socket = await TestSocket.open(`${broker.wsUrl}/ws`, { token: broker.adminToken })
   const hasCaughtUp = Promise.withResolvers<void>()
+  using stopping = new DisposableStack()
+  stopping.defer(() => hasCaughtUp.resolve())
   const appended = new WakeUp()
   const { append } = MemoryEventLog.prototype
   let uncommitted = 0
