@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { startGateway, type TestGateway, TOKENS } from '../support/gateway.ts'
+import { freePort } from '../support/nginx.ts'
 import { TestSocket } from '../support/test-socket.ts'
+import { dealer } from './zmq-clients.ts'
 
 const TOO_MANY = /refused: 429/
 
-function lines(broker: TestGateway, controller = new AbortController()) {
-  const headers = { accept: 'application/x-ndjson' }
-  const { signal } = controller
+const STREAMS = ['application/x-ndjson', 'text/event-stream']
+
+function stream(broker: TestGateway, accept: string, { signal } = new AbortController()) {
+  const headers = { accept }
   return broker.request('/events/ci/**', { headers, as: 'dashboard', signal })
 }
 
@@ -25,18 +28,33 @@ async function eventually(open: () => Promise<TestSocket>): Promise<TestSocket> 
 for (const workers of ['0', '1']) {
   describe(`limits of connections with ${workers} workers`, () => {
     it('count those of one user on every transport', async () => {
-      await using broker = await startGateway({ workers, connectionsPerUser: '2' })
+      const zmqSession = `tcp://127.0.0.1:${await freePort()}`
+      await using broker = await startGateway({ workers, connectionsPerUser: '4', zmqSession })
       const ws = (token: string) => TestSocket.open(`${broker.wsUrl}/events/ci/**`, { token })
       using _first = await ws(TOKENS.dashboard)
       const controller = new AbortController()
-      assert.equal((await lines(broker, controller)).status, 200)
+      for (const accept of STREAMS) {
+        assert.equal((await stream(broker, accept, controller)).status, 200)
+      }
+      using peer = dealer(zmqSession)
+      using late = dealer(zmqSession)
+      const subscribe = ['SUBSCRIBE', TOKENS.dashboard, 'ci/**', '']
+      assert.equal((await peer.ask(...subscribe)).verb, 'OK')
+      // More of it on the same connection is not a second one.
+      assert.equal((await peer.ask('SUBSCRIBE', TOKENS.dashboard, 'ci/x', '')).verb, 'OK')
       await assert.rejects(ws(TOKENS.dashboard), TOO_MANY)
-      const refused = await lines(broker)
-      assert.equal(refused.status, 429)
-      assert.ok(refused.headers.has('retry-after'))
+      for (const accept of STREAMS) {
+        const refused = await stream(broker, accept)
+        assert.equal(refused.status, 429)
+        assert.ok(refused.headers.has('retry-after'))
+      }
+      assert.equal((await late.ask(...subscribe)).body.code, 'TOO_MANY_REQUESTS')
       using _other = await ws(TOKENS.reader)
       controller.abort()
       using _again = await eventually(() => ws(TOKENS.dashboard))
+      using _more = await eventually(() => ws(TOKENS.dashboard))
+      peer[Symbol.dispose]()
+      while ((await late.ask(...subscribe)).verb !== 'OK');
     })
 
     it('count who authenticates on the open connection', async () => {

@@ -3,7 +3,9 @@ import { it } from 'node:test'
 import { PublishRate } from '../../src/events/publish/publish-rate.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
 import { startGateway } from '../support/gateway.ts'
+import { freePort } from '../support/nginx.ts'
 import { TestSocket } from '../support/test-socket.ts'
+import { dealer } from './zmq-clients.ts'
 
 function isRefused(rate: PublishRate, user: string, events = 1): number | undefined {
   try {
@@ -37,7 +39,8 @@ it('a batch is taken whole and made good before the next', () => {
 })
 
 it('who publishes too fast is told when to try again, on every door', async () => {
-  await using broker = await startGateway({ publishRate: '2' })
+  const zmqSession = `tcp://127.0.0.1:${await freePort()}`
+  await using broker = await startGateway({ publishRate: '2', zmqSession })
   using socket = await TestSocket.open(`${broker.wsUrl}/ws`, { token: broker.adminToken })
   const body = '1\n2\n3\n4\n5\n6\n7\n8'
   const headers = { 'content-type': 'application/x-ndjson' }
@@ -48,4 +51,8 @@ it('who publishes too fast is told when to try again, on every door', async () =
   assert.match(refused.headers.get('retry-after') ?? '', /^[1-4]$/)
   const reply = await socket.ask({ op: 'publish', topic: 'a', data: 1 })
   assert.equal((reply['problem'] as { code: string }).code, 'TOO_MANY_REQUESTS')
+  using peer = dealer(zmqSession)
+  const { verb, body: problem } = await peer.ask('PUBLISH', broker.adminToken, 'a', '1')
+  assert.deepEqual([verb, problem.code], ['ERROR', 'TOO_MANY_REQUESTS'])
+  assert.ok(problem.retryAfterSeconds >= 1)
 })
