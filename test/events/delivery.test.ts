@@ -46,6 +46,95 @@ function setUp(members: number) {
   return { log, delivery, join, listeners, until }
 }
 
+/** A member that keeps what it is given. */
+class Keeper implements Listener {
+  readonly batches: Batch[] = []
+
+  deliver(batch: Batch): void {
+    this.batches.push(batch)
+  }
+}
+
+/** Two audiences of three members each that differ in their rights; counts what is done for them. */
+function setUpCounted() {
+  const log = new MemoryEventLog({ budget: BUDGET, epoch: 'e', now: () => 0 })
+  const delivery = new Delivery(log)
+  const asked: string[] = []
+  const counts = { encodings: 0 }
+  const join = (name: string): readonly Keeper[] => {
+    const interest: Interest = {
+      ...INTEREST,
+      encoding: {
+        ...NDJSON_ENCODING,
+        encode: (...args) => {
+          counts.encodings += 1
+          return NDJSON_ENCODING.encode(...args)
+        },
+      },
+      rights: {
+        ...ROOT.rights,
+        may: (_action: string, topic: unknown = '') => {
+          asked.push(`${name} ${topic}`)
+          return true
+        },
+      },
+    }
+    const members = Array.from({ length: 3 }, () => new Keeper())
+    for (const member of members) delivery.join(interest, member)
+    return members
+  }
+  return { log, asked, counts, audiences: [join('one'), join('other')] as const }
+}
+
+describe('delivery to an audience', () => {
+  it('brings what was appended in one turn as one batch, the same bytes to all', async () => {
+    const { log, counts, audiences } = setUpCounted()
+    await Promise.all([1, 2, 3].map((data) => log.append([draft('a/b', data)])))
+    for (const members of audiences) {
+      while (members.some(({ batches }) => batches.length === 0)) await nextTurn()
+    }
+    for (const members of audiences) {
+      const [first] = members.map(({ batches }) => batches[0]?.bytes)
+      for (const { batches } of members) {
+        assert.equal(batches.length, 1)
+        assert.equal(batches[0]?.events.length, 3)
+        assert.equal(batches[0]?.bytes, first)
+      }
+    }
+    assert.equal(counts.encodings, audiences.length)
+  })
+
+  it('asks for rights once for each topic and audience, however many events and members', async () => {
+    const { log, asked, audiences } = setUpCounted()
+    const last = audiences[1].at(-1)
+    for (let round = 1; round <= 5; round += 1) {
+      await log.append([draft('a/b', round), draft('a/c', round), draft('a/b', -round)])
+      while (last?.batches.length !== round) await nextTurn()
+    }
+    assert.deepEqual(asked.toSorted(), ['one a/b', 'one a/c', 'other a/b', 'other a/c'])
+  })
+
+  it('does nothing at all for a topic that nobody listens to', async (t) => {
+    const { log, asked, counts, audiences } = setUpCounted()
+    const immediate = t.mock.method(globalThis, 'setImmediate')
+    const timeout = t.mock.method(globalThis, 'setTimeout')
+    const timers = () => immediate.mock.callCount() + timeout.mock.callCount()
+    await log.append([draft('b/a', 1), draft('c', 2)])
+    assert.equal(timers(), 0)
+    assert.deepEqual(asked, [])
+    await log.append([draft('a/b', 3)])
+    assert.equal(timers(), 1)
+    while (audiences[1].at(-1)?.batches.length === 0) await nextTurn()
+    for (const { batches } of audiences.flat()) {
+      assert.deepEqual(
+        batches.flatMap(({ events }) => events.map(({ topic }) => topic)),
+        ['a/b'],
+      )
+    }
+    assert.equal(counts.encodings, 0, 'who looks at no bytes has none made')
+  })
+})
+
 describe('delivery to very many', () => {
   it('lets everything else have its turn in between', async () => {
     const { log, listeners, until } = setUp(200)
