@@ -261,6 +261,41 @@ for (const workers of ['0', '2']) {
       await own[Symbol.asyncDispose]()
     })
 
+    test('a broker that drains spreads the closes, and tells each client another time', async (t) => {
+      await using own = await startGateway({ workers })
+      using stopping = new DisposableStack()
+      const sockets: TestSocket[] = []
+      for (let n = 0; n < 20; n += 1) {
+        const socket = await TestSocket.open(`${own.wsUrl}/ws`, { token: TOKENS.reader })
+        sockets.push(stopping.use(socket))
+        await socket.wait(({ op }) => op === 'welcome')
+      }
+      t.mock.timers.enable({ apis: ['setTimeout'] })
+      stopping.defer(() => t.mock.timers.reset())
+      const drained = own.gateway.drain(1000)
+      t.mock.timers.tick(1)
+      const [first, ...others] = sockets
+      assert.equal((await first?.closed)?.code, 1012)
+      t.mock.timers.tick(498)
+      const half = others.splice(0, 9)
+      for (const { closed } of half) assert.equal((await closed).code, 1012)
+      for (const socket of others) {
+        assert.equal((await socket.ask({ op: 'ping' }))['op'], 'ok')
+        assert.ok(socket.messages.every(({ op }) => op !== 'closing'))
+      }
+      t.mock.timers.tick(501)
+      // What is left of the drain needs real ones.
+      t.mock.timers.reset()
+      for (const { closed } of others) assert.equal((await closed).code, 1012)
+      const closings = await Promise.all(
+        sockets.map((socket) => socket.wait(({ op }) => op === 'closing')),
+      )
+      const waits = closings.map(({ retryAfterMs }) => Number(retryAfterMs))
+      assert.ok(waits.every((ms) => ms >= 500 && ms <= 2500))
+      assert.ok(new Set(waits).size > sockets.length / 2, waits.join())
+      await drained
+    })
+
     test('a client is warned before its token expires and stays by renewing it', async () => {
       const expiresAt = (ms: number) => `expires="${new Date(Date.now() + ms).toISOString()}"`
       const second = 'dbk_second-for-tests-000000000000000000000'
