@@ -42,13 +42,13 @@ it('who publishes too fast is told when to try again, on every door', async () =
   const zmqSession = `tcp://127.0.0.1:${await freePort()}`
   await using broker = await startGateway({ publishRate: '2', zmqSession })
   using socket = await TestSocket.open(`${broker.wsUrl}/ws`, { token: broker.adminToken })
-  const body = '1\n2\n3\n4\n5\n6\n7\n8'
+  const body = '1\n'.repeat(18)
   const headers = { 'content-type': 'application/x-ndjson' }
   const init = { method: 'POST', body, headers, as: 'admin' } as const
   assert.equal((await broker.request('/events/a', init)).status, 201)
   const refused = await broker.request('/events/a', init)
   assert.equal(refused.status, 429)
-  assert.match(refused.headers.get('retry-after') ?? '', /^[1-4]$/)
+  assert.match(refused.headers.get('retry-after') ?? '', /^[1-9]$/)
   const reply = await socket.ask({ op: 'publish', topic: 'a', data: 1 })
   assert.equal((reply['problem'] as { code: string }).code, 'TOO_MANY_REQUESTS')
   using peer = dealer(zmqSession)
