@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryEventLog } from '../../src/events/log/memory-event-log.ts'
 import { startGateway } from '../support/gateway.ts'
+import { HeldLog } from '../support/held-log.ts'
 import { TestSocket } from '../support/test-socket.ts'
 import { WakeUp } from '../support/wake-up.ts'
 
@@ -10,22 +10,12 @@ const MIB = 1024 * 1024
 test('who publishes faster than the log commits is told to wait, and taken again when it has caught up', async (t) => {
   await using broker = await startGateway({ events: 'memory:' })
   using socket = await TestSocket.open(`${broker.wsUrl}/ws`, { token: broker.adminToken })
-  const hasCaughtUp = Promise.withResolvers<void>()
-  using stopping = new DisposableStack()
-  stopping.defer(() => hasCaughtUp.resolve())
   const appended = new WakeUp()
-  const { append } = MemoryEventLog.prototype
   let uncommitted = 0
-  t.mock.method(
-    MemoryEventLog.prototype,
-    'append',
-    async function (this: MemoryEventLog, ...[drafts]: Parameters<typeof append>) {
-      for (const { json } of drafts) uncommitted += json.length
-      appended.wake()
-      await hasCaughtUp.promise
-      return append.call(this, drafts)
-    },
-  )
+  using log = new HeldLog(t, (drafts) => {
+    for (const { json } of drafts) uncommitted += json.length
+    appended.wake()
+  })
 
   const body = Array.from({ length: 7 }, () => JSON.stringify('x'.repeat(MIB - 1024))).join('\n')
   const headers = { 'content-type': 'application/x-ndjson' }
@@ -46,7 +36,7 @@ test('who publishes faster than the log commits is told to wait, and taken again
   const reply = await socket.ask(publish)
   assert.equal((reply['problem'] as { code: string }).code, 'TOO_MANY_REQUESTS')
 
-  hasCaughtUp.resolve()
+  log.release()
   for (const answer of taken) assert.equal((await answer).status, 201)
   assert.equal((await fits)['op'], 'ok')
   assert.equal((await socket.ask(publish))['op'], 'ok')

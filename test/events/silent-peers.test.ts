@@ -2,11 +2,15 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { HeldLog } from '../support/held-log.ts'
 import { CLOSE, frame, PING, PONG, RawWebSocket } from '../support/raw-websocket.ts'
 import { DOORS } from './recovery-doors.ts'
 import { ResumingClient } from './resuming-client.ts'
 
 const SECOND = 1000
+
+/** Commands of one connection with which it is read no further. */
+const IN_WORK = 1024
 
 /** The clock of a broker in this process, and its look at every connection once a second. */
 class Clock implements Disposable {
@@ -84,6 +88,31 @@ describe('a WebSocket is pinged', () => {
       assert.equal(await metric(broker, 'databroker_connections'), 1)
     })
   }
+})
+
+test('a WebSocket whose pongs are not read, since its commands wait for the log, is not silent', async (t) => {
+  const ticking = new Clock(t)
+  await using broker = await startGateway({ events: 'memory:' })
+  using clock = ticking
+  const isBusy = Promise.withResolvers<void>()
+  let appends = 0
+  using log = new HeldLog(t, () => {
+    appends += 1
+    if (appends === IN_WORK) isBusy.resolve()
+  })
+  using socket = await RawWebSocket.open(`${broker.wsUrl}/ws`, broker.adminToken)
+  for (let id = 1; id <= IN_WORK; id += 1) {
+    socket.command({ op: 'publish', id, topic: 'quiet', data: id })
+  }
+  await isBusy.promise
+  for (let pings = 1; pings <= 3; pings += 1) {
+    clock.pass(26 * SECOND)
+    await socket.wait(({ frames }) => frames.filter(({ opcode }) => opcode === PING)[pings - 1])
+  }
+  log.release()
+  await socket.wait(
+    ({ messages }) => messages.filter(({ op }) => op === 'ok').length === IN_WORK || undefined,
+  )
 })
 
 /** Together more than the kernel holds for a connection that is not read. */
