@@ -192,7 +192,12 @@ for (const [code, exit] of [
     const { status } = problem(code) as { status: number }
     place.broker.answerWith({ status, json: problem(code) })
     const ran = await place.run('rm', 'a', '--retry', '0')
-    assert.deepEqual(ran, { code: exit, stdout: '', stderr: `broker: told ${code} (${code})\n` })
+    const hint =
+      code === 'UNAUTHENTICATED'
+        ? 'Set BROKER_TOKEN, or BROKER_TOKEN_FILE to a file that holds the token.\n'
+        : ''
+    const stderr = `broker: told ${code} (${code})\n${hint}`
+    assert.deepEqual(ran, { code: exit, stdout: '', stderr })
   })
 }
 
