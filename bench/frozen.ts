@@ -16,11 +16,11 @@ import { residentBytes } from './measure/processor-time.ts'
 import type { Section } from './measure/report.ts'
 import { startBroker } from './servers/broker.ts'
 
-const SIZE = { payloadBytes: 16_384, perSecond: 50 }
+const SIZE = { payloadBytes: 16_384, perSecond: 25 }
 const SUBSCRIBERS = 1000
 const FROZEN = 10
 const WORKERS = 2
-const SECONDS = 10
+const SECONDS = 16
 
 const SAMPLE_MS = 50
 
@@ -39,7 +39,7 @@ export const frozen: Line = {
       CalledProcess.start<Publisher>(new URL('./load/publisher.ts', import.meta.url)),
     )
     const subscribers = cleanup.use(new FanOutLoad())
-    const load = { publisher, subscribers, messages: SIZE.perSecond * (isQuick ? 7 : SECONDS) }
+    const load = { publisher, subscribers, messages: SIZE.perSecond * (isQuick ? 12 : SECONDS) }
     const results: Group[] = []
     for (const [name, flags] of [
       ['one process', []],

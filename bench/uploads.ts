@@ -115,7 +115,7 @@ function section(rounds: readonly Rounds[]): Section {
         'own, and reads pass.',
       'Every look (lstat, fstat, readlink) was a trip to the pool, 20 us of the main thread for a question of 2. Made in place ' +
         'where the file system answers at once: 850 to 650 us of the main thread for a file on a busy machine, 0.23 to ' +
-        'about 0.3 of the peer, 0.39 when nothing else ran.',
+        '0.31 of the peer.',
       'What limits is the main thread, which is busy for 85% of the time. Of it 28% is what seven trips to the pool cost ' +
         'here (open, write, fdatasync, link, unlink, close, the sync of the directory); they stay there, since they may wait ' +
         'for the disk, and everybody else with them. The messages to the database are 5%, the collector 4%, the rest is spread thin. ' +

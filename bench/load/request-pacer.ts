@@ -65,7 +65,8 @@ async function pace({ perSecond, requests }: PaceOptions): Promise<Paced> {
   for (let index = 0; !isEnded; index += 1) {
     // Counted from when it was due: a broker that holds up one holds up those behind it.
     const dueMs = startedMs + (index * 1000) / perSecond
-    await delay(Math.max(0, dueMs - clockMs()))
+    // A timer takes whole milliseconds, and must not be early.
+    await delay(Math.max(0, Math.ceil(dueMs - clockMs())))
     for (const each of requests) running.push(send(each, dueMs))
   }
   await Promise.all(running)
