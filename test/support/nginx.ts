@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, readFile } from 'node:fs/promises'
@@ -76,21 +77,32 @@ export function runNginx(
 }
 
 /**
- * A port of the loopback interface that nobody has now. Nginx cannot be told to take any port; this one
- * is below those that the system gives out, so that no test beside this one is given it meanwhile.
+ * A port of the loopback interface at which nothing listens, below those that the system gives out. Nobody else
+ * who asks is given it while this process lives: a broker that was killed comes back to it. The UDP port of
+ * that number stands for the claim, for all processes to see.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = 12_000 + Math.floor(Math.random() * 18_000)
-    const server = createServer()
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))
+    const claim = createSocket('udp4').unref()
+    const bound = { port, address: '127.0.0.1', exclusive: true }
+    const isClaimed = await new Promise<boolean>((resolve) => {
+      claim.once('error', () => resolve(false)).bind(bound, () => resolve(true))
     })
-    if (!isFree) continue
-    server.close()
-    await once(server, 'close')
-    return port
+    if (isClaimed && (await isFree(port))) return port
+    claim.close()
   }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  const isListening = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))
+  })
+  if (!isListening) return false
+  server.close()
+  await once(server, 'close')
+  return true
 }
 
 interface Address {
