@@ -179,6 +179,7 @@ async function publish(
     return []
   })
   for (const [upload, former] of formers) {
+    const before = await upload.place.directory.statOpen(upload.temporary.handle)
     try {
       await makeVisible(upload)
       former?.settle()
@@ -186,8 +187,12 @@ async function publish(
       failure = error
       break
     }
-    const stats = await upload.place.directory.statOpen(upload.temporary.handle)
-    const { path, sha256, share } = upload.temporary
+    const after = await upload.place.directory.statOpen(upload.temporary.handle)
+    const { path, sha256, share, version } = upload.temporary
+    // An editor may write as soon as the name is visible: then it is known as it was, and the edit is found.
+    const isEdited =
+      after.size !== before.size || (version === undefined && after.mtimeNs !== before.mtimeNs)
+    const stats = isEdited ? before : after
     const entry = { path, fingerprint: fingerprintOf(stats), sha256, uploader: share?.uploader }
     done.push({ upload, former, entry, modifiedMs: Number(stats.mtimeNs / 1_000_000n) })
   }
