@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mock, test } from 'node:test'
 import type { Principal } from '../../src/auth/principal.ts'
 import { Delivery } from '../../src/events/delivery/delivery.ts'
 import { Stream } from '../../src/events/delivery/stream.ts'
@@ -267,4 +267,17 @@ test('a stream that is closed while it subscribes is not counted afterwards', as
     await subscribed
     assert.equal(fixture.delivery.subscribers.size, 0, `closed after ${turns} turns`)
   }
+})
+
+test('a stream that is closed while its socket is full joins nobody when that drains', async () => {
+  const fixture = new Fixture()
+  const join = mock.method(fixture.delivery, 'join')
+  const { stream, sink } = fixture.connect()
+  sink.backlogBytes = 2 ** 30
+  const subscribed = stream.subscribe(filters('a'), 'latest')
+  await new Promise((resolve) => setImmediate(resolve))
+  stream[Symbol.dispose]()
+  sink.drain()
+  await subscribed
+  assert.equal(join.mock.callCount(), 0)
 })

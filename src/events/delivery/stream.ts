@@ -195,6 +195,7 @@ export class Stream implements Disposable {
     const filters = [...this.#filters.keys()]
     while (!this.#isClosed && this.#membership === undefined && filters.length > 0) {
       await drained(this.#sink)
+      if (this.#isClosed) return
       // No turn of the loop lies between this look at the head and joining.
       if (this.#cursor >= this.#log.head) return this.#join()
       const { events, through } = await this.#read(this.#cursor, filters)
