@@ -182,14 +182,15 @@ async function copyShipped(file: string, kept: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true })
   if ((await readIfThere(file)) !== undefined || (await readIfThere(kept)) !== undefined) return
   const shipped = await readIfThere(SHIPPED)
-  // In a clone it is the file that its own broker uses: nobody else's tokens come along.
-  if (shipped === undefined || /\bsha256="[0-9a-f]{64}"/.test(shipped.toString())) return
-  await writeFile(file, shipped, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+  if (shipped === undefined) return
+  // In a clone it is the file that its own broker uses: nobody's tokens and certificates come along.
+  const text = shipped.toString().replaceAll(/<\w+ [^<>]*\bsha256="[0-9a-f]{64}"[^<>]*\/>/g, '')
+  await writeFile(file, text, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })
 }
 
-/** Where none is shipped either, or the shipped one has users of its own by now. */
+/** Where none is shipped either, or one is kept that is no good. */
 const MISSING = err([{ line: 1, column: 1, message: 'there is no users file' }])
 
 interface UsersAtStart {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
-import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { pino } from 'pino'
+import { UsersInForce } from '../../src/gateway/users-in-force.ts'
 import { BROKER, BrokerProcess, run } from '../support/broker-process.ts'
 import { startGateway } from '../support/gateway.ts'
 
@@ -46,6 +48,19 @@ test('why a broker does not start is its last line, with what helps', async () =
   const policy = await failure(directory, ...other, '--listen=127.0.0.1:0', '--file-policy=gone')
   assert.equal(policy.code, 2)
   assert.match(policy.said, /^The broker did not start: --file-policy: .*gone cannot be read/)
+})
+
+test('the shipped users file is copied where there is none, without a credential', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'broker-'))
+  try {
+    const log = pino({ level: 'silent' })
+    const file = join(home, 'config/broker_users.xml')
+    await using users = await UsersInForce.open({ file, data: join(home, 'data'), log })
+    assert.match(await readFile(users.adminTokenFile ?? '', 'utf8'), /^dbk_/)
+    assert.doesNotMatch(await readFile(file, 'utf8'), /sha256="[0-9a-f]{64}"/)
+  } finally {
+    await rm(home, { recursive: true, force: true })
+  }
 })
 
 test('the shipped users file is for new installations, whatever directory they have', async () => {
