@@ -9,6 +9,7 @@ import {
   groupedTable,
   median,
   ratio,
+  ratioOf,
   spread,
 } from './measure/columns.ts'
 import { type Contender, interleave } from './measure/interleaved.ts'
@@ -27,6 +28,7 @@ const SOCKET_IO_GREETINGS = [
 ]
 
 const SUBSCRIBERS = [100, 1000] as const
+const WORKERS = 2
 
 /** A contender, and deliveries that keep it busy for some seconds: they differ by orders of magnitude. */
 interface Peer {
@@ -42,6 +44,8 @@ export const fanOutPeers: Line = {
     await using cleanup = new AsyncDisposableStack()
     const broker = await startBroker()
     cleanup.use(broker.process)
+    const workers = await startBroker({ flags: [`--workers=${WORKERS}`] })
+    cleanup.use(workers.process)
     const mosquitto = await startMosquitto()
     cleanup.use(mosquitto.process)
     const startApp = async (file: string) => {
@@ -64,6 +68,11 @@ export const fanOutPeers: Line = {
     const nullTarget = nullServer.toTarget(Math.round(messageBytes))
     const peers: readonly Peer[] = [
       { name: 'broker', target: brokerTarget, deliveries: 6_000_000 },
+      {
+        name: `broker --workers ${WORKERS}`,
+        target: toBroker(workers, publisher, SIZE),
+        deliveries: 6_000_000,
+      },
       { name: 'Mosquitto', target: toMosquitto(mosquitto, publisher, SIZE), deliveries: 400_000 },
       { name: 'Socket.IO', target: toApp(socketIo, publisher, SIZE), deliveries: 400_000 },
       { name: 'bare ws', target: toApp(ws, publisher, SIZE), deliveries: 400_000 },
@@ -91,7 +100,8 @@ function section(results: readonly Group[]): Section {
         'service 0 over TCP and sends it over MQTT on WebSockets, without a bound on its queues, since by default ' +
         'it drops what a subscriber has not read. Socket.IO and bare `ws` are Node programs that take the same ' +
         `NDJSON of ${BATCH} lines as the broker and send each line to every socket. The null sender writes as many ` +
-        'ready-made frames of the size of the events of the broker.',
+        `ready-made frames of the size of the events of the broker. With \`--workers ${WORKERS}\` so many more processes ` +
+        'hold the connections.',
     ],
     tables: [
       groupedTable('subscribers', results, [
@@ -99,6 +109,7 @@ function section(results: readonly Group[]): Section {
         median('MB/s'),
         median('server cores', formatDecimal),
         ratio('deliveries/s'),
+        ratioOf(1, 'deliveries/s', `with ${WORKERS} workers : it`),
       ]),
     ],
   }
