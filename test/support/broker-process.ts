@@ -175,11 +175,13 @@ export class BrokerBehindNginx implements AsyncDisposable {
     extra: readonly string[],
     front: readonly string[],
   ): Promise<BrokerBehindNginx> {
+    await using cleanup = new AsyncDisposableStack()
     const directory = await mkdtemp(join(tmpdir(), 'broker-secret-'))
     const secret = join(directory, 'secret')
     await writeFile(secret, PROXY_SECRET)
     const proxy = ['--proxy=nginx', `--proxy-secret-file=${secret}`]
-    const broker = await BrokerProcess.start(...proxy, ...extra)
+    // Left running when Nginx does not start, it would keep the process of the tests for ever.
+    const broker = cleanup.use(await BrokerProcess.start(...proxy, ...extra))
     const ports = [await freePort(), await freePort(), await freePort()]
     const prefix = join(broker.directory, 'nginx')
     const [http, subscribe, session] = ports
@@ -204,7 +206,9 @@ export class BrokerBehindNginx implements AsyncDisposable {
         },
       },
     )
-    return new BrokerBehindNginx(broker, ports, await startNginx(prefix), directory)
+    const nginx = await startNginx(prefix)
+    cleanup.move()
+    return new BrokerBehindNginx(broker, ports, nginx, directory)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -57,9 +57,12 @@ export async function startNginx(dir: string, options: NginxOptions = {}): Promi
   const failed = exited.then(() => {
     throw new Error(`Nginx did not start: ${messages}`)
   })
+  const giveUp = new AbortController()
   try {
-    await Promise.race([Promise.all(listens.map(accepts)), failed])
+    const accepting = Promise.all(listens.map((address) => accepts(address, giveUp.signal)))
+    await Promise.race([accepting, failed])
   } catch (error) {
+    giveUp.abort()
     await close()
     throw error
   }
@@ -118,8 +121,8 @@ async function listenAddresses(dir: string): Promise<readonly Address[]> {
   }))
 }
 
-async function accepts({ host, port }: Address): Promise<void> {
-  while (!(await canConnect(host, port))) await delay(10)
+async function accepts({ host, port }: Address, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && !(await canConnect(host, port))) await delay(10)
 }
 
 function canConnect(host: string, port: number): Promise<boolean> {
