@@ -34,3 +34,8 @@ export function composeGap(gap: Gap, epoch: string, offset: number): StoredEvent
   })
   return storeEvent(epoch, offset, topic, json)
 }
+
+/** True for what `composeGap` made: nobody else can publish there. */
+export function isGap({ topic }: StoredEvent): boolean {
+  return topic === MISSED
+}
