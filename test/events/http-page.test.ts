@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
@@ -71,4 +72,12 @@ test('a page tells in its place what was trimmed while it was read', async ({ mo
   assert.deepEqual(types, ['event', 'event', 'EVENTS MISSED', 'event', 'event', 'event', 'event'])
   const positions = positionsOf(page.events)
   assert.deepEqual(positions, ['e1:1', 'e1:2', 'e1:3', 'e1:4', 'e1:5', 'e1:6', 'e1:7'])
+})
+
+test('a client that is gone before its wait begins is not waited for', async () => {
+  const request = requestOf('since=latest&wait=60')
+  request.destroy()
+  await once(request, 'close')
+  const page = await pageOf(logOf(3), request)
+  assert.deepEqual(page.events, [])
 })

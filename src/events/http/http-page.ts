@@ -116,6 +116,8 @@ async function nextEvent(
   const end = () => resolve(log.head)
   const timer = setTimeout(end, waitMs)
   raw.once('close', end)
+  // Its close was told before anybody listened.
+  if (raw.socket.destroyed) end()
   using _connection = connections.add({
     get principal() {
       return principal
