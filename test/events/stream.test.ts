@@ -256,6 +256,33 @@ test('what is lost while a further subscription looks for its place is told', as
   assert.deepEqual(sink.data, [gap, 27, 28, 29])
 })
 
+test('a replay ends where it starts or after it, whatever is lost while its start is looked for', async () => {
+  const fixture = new Fixture({ events: 3 })
+  await fixture.publish('a', 1, 2)
+  const { stream, sink } = fixture.connect()
+  const { log } = fixture
+  const lossAfter = log.lossAfter.bind(log)
+  log.lossAfter = (...asked) => {
+    log.lossAfter = lossAfter
+    void fixture.publish('a', 3, 4, 5, 6, 7)
+    return lossAfter(...asked)
+  }
+  const told: string[] = []
+  await stream.subscribe(
+    filters('a'),
+    { epoch: 'e', offset: 1 },
+    {
+      accepted: ({ position }) => told.push(position),
+      replayed: (position) => told.push(position),
+    },
+  )
+  assert.deepEqual(told, ['e:2', 'e:2'])
+  assert.deepEqual(
+    sink.events.map(({ offset, topic }) => `${offset} ${topic}`),
+    ['2 broker/missed', '4 broker/missed', '5 a', '6 a', '7 a'],
+  )
+})
+
 test('a stream that is closed while it subscribes is not counted afterwards', async () => {
   const fixture = new Fixture()
   await fixture.publish('a', 1, 2)

@@ -33,10 +33,13 @@ export async function resumePoint(
     return { start: 0, lossTold: lostFromStart, gap }
   }
   const loss = await log.lossAfter(since.offset, filters)
-  if (loss === undefined) return { start: since.offset, lossTold: nothingAfter(since.offset) }
-  const resumed = formatPosition(log.epoch, loss.resumed)
-  const gap = { since: asked, resumed, reason: 'trimmed' } as const
-  return { start: loss.resumed, lossTold: loss, gap }
+  if (loss === undefined || since.offset >= head) {
+    return { start: since.offset, lossTold: nothingAfter(since.offset) }
+  }
+  // What was committed after `head` and is lost already is told when it cannot be read.
+  const start = Math.min(loss.resumed, head)
+  const resumed = formatPosition(log.epoch, start)
+  return { start, lossTold: loss, gap: { since: asked, resumed, reason: 'trimmed' } }
 }
 
 function nothingAfter(offset: number): Loss {

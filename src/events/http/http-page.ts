@@ -32,9 +32,10 @@ export async function httpPage(
   const limit = readNumber(query, 'limit', { fallback: 100, min: 1, max: 1000 })
   const waitSeconds = readNumber(query, 'wait', { fallback: 0, max: MAX_WAIT_SECONDS })
   admitSubscriber(request.principal, filter)
-  const { start, gap, lossTold } = await resumePoint(log, [filter], since, log.head)
+  const { head } = log
+  const { start, gap, lossTold } = await resumePoint(log, [filter], since, head)
   const toldLoss = new ToldLoss()
-  toldLoss.begin(Infinity, lossTold)
+  toldLoss.begin(head, lossTold)
   const wanted = { filter, limit, toldLoss }
   const page = await readPage(log, request.principal, wanted, start)
   const isEmpty = page.events.length === 0 && gap === undefined && page.through === log.head
