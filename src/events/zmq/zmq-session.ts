@@ -26,6 +26,9 @@ export interface ZmqSessionServices extends SubscriptionServices {
 
 type Reply = readonly [verb: 'OK' | 'PONG' | 'ERROR', body: unknown]
 
+/** What a command that publishes nothing is answered: a reply, one of the moment in which it is sent, or none. */
+type Answer = Reply | (() => Reply) | undefined
+
 type Command<Verb> = ZmqCommand & { readonly verb: Verb }
 
 /**
@@ -132,8 +135,12 @@ export class ZmqSession implements Disposable {
       else this.#advance()
     }
     const work = this.#begin(next)
-    if (work instanceof Promise) work.then(answer, (error) => answer(this.#failure(error)))
-    else {
+    if (work instanceof Promise) {
+      work.then(
+        (reply) => answer(typeof reply === 'function' ? reply() : reply),
+        (error) => answer(this.#failure(error)),
+      )
+    } else {
       publishing.take({
         event: work,
         answer: (outcome) =>
@@ -143,7 +150,7 @@ export class ZmqSession implements Disposable {
   }
 
   /** @returns what is published, or why nothing is; of a command that publishes nothing its reply */
-  #begin(next: NextCommand): EventDraft | Failure | Promise<Reply | undefined> {
+  #begin(next: NextCommand): EventDraft | Failure | Promise<Answer> {
     try {
       if (next.kind === 'command') return this.#perform(next)
       throw new BrokerError(
@@ -155,7 +162,7 @@ export class ZmqSession implements Disposable {
     }
   }
 
-  #perform({ envelope }: WaitingCommand): EventDraft | Promise<Reply | undefined> {
+  #perform({ envelope }: WaitingCommand): EventDraft | Promise<Answer> {
     const command = readZmqCommand(envelope)
     switch (command.verb) {
       case 'PUBLISH':
@@ -165,7 +172,8 @@ export class ZmqSession implements Disposable {
       case 'UNSUBSCRIBE':
         return this.#unsubscribe(command)
       case 'PING':
-        return this.#ping()
+        // An event that is sent before it must not be ahead of it.
+        return Promise.resolve(() => this.#pong())
     }
   }
 
@@ -174,7 +182,7 @@ export class ZmqSession implements Disposable {
     return this.#services.publisher.prepare(principal, input, topic, 'zmq')
   }
 
-  async #ping(): Promise<Reply> {
+  #pong(): Reply {
     const { log } = this.#services
     const position = this.#subscriptions?.position ?? formatPosition(log.epoch, log.head)
     return ['PONG', { position }]
