@@ -10,7 +10,9 @@ import { MemoryEventLog } from '../../src/events/log/memory-event-log.ts'
 import { draft } from '../support/events.ts'
 import { ALL, FakeIdentities } from './zmq-fixture.ts'
 
-const identities = new FakeIdentities().add('tester', 'tester-token', ALL)
+function ofTester(): FakeIdentities {
+  return new FakeIdentities().add('tester', 'tester-token', ALL)
+}
 
 function logOf(events: number): MemoryEventLog {
   const budget = { events, bytes: Infinity, ageMs: Infinity }
@@ -25,9 +27,10 @@ function requestOf(query: string): IncomingMessage {
   return Object.assign(new IncomingMessage(new Socket()), { url: `/events/a?${query}` })
 }
 
-async function pageOf(log: MemoryEventLog, raw: IncomingMessage) {
+async function pageOf(log: MemoryEventLog, raw: IncomingMessage, identities = ofTester()) {
   const limits = { perUser: 10, perAddress: 10 }
-  using connections = new Connections({ renew: (principal) => principal, limits })
+  const renew = identities.renew.bind(identities)
+  using connections = new Connections({ renew, limits })
   const principal = identities.authenticate('tester-token', 'test')
   const body = await httpPage({ log, connections }, { raw, principal, ip: '127.0.0.1' })
   assert.equal(connections.size, 0)
@@ -80,4 +83,17 @@ test('a client that is gone before its wait begins is not waited for', async () 
   await once(request, 'close')
   const page = await pageOf(logOf(3), request)
   assert.deepEqual(page.events, [])
+})
+
+test('a credential that is removed before a long poll waits ends it', async ({ mock }) => {
+  const log = logOf(3)
+  await publish(log, 1)
+  const identities = ofTester()
+  const { read } = log
+  mock.method(log, 'read', (query: LogQuery) => {
+    identities.remove('tester-token')
+    return read.call(log, query)
+  })
+  const raw = Object.assign(requestOf(''), { url: '/events/b?since=e1:0&wait=60' })
+  await assert.rejects(pageOf(log, raw, identities), { code: 'CREDENTIAL_INVALID' })
 })

@@ -17,7 +17,7 @@ const MAX_WAIT_SECONDS = 60
 
 export interface PageServices {
   readonly log: LogReader
-  readonly connections: Pick<Connections, 'add' | 'admit'>
+  readonly connections: Pick<Connections, 'add' | 'admit' | 'renew'>
 }
 
 /** What a page needs to know of a request. */
@@ -119,15 +119,16 @@ async function nextEvent(
   raw.once('close', end)
   // Its close was told before anybody listened.
   if (raw.socket.destroyed) end()
+  const judge = (renewed: Principal | undefined) => {
+    if (renewed === undefined) reject(new BrokerError('CREDENTIAL_INVALID', 'it was removed'))
+    else principal = renewed
+  }
   using _connection = connections.add({
     get principal() {
       return principal
     },
     address: request.ip,
-    judge: (renewed) => {
-      if (renewed === undefined) reject(new BrokerError('CREDENTIAL_INVALID', 'it was removed'))
-      else principal = renewed
-    },
+    judge,
     tick: () => {},
     drain: end,
   })
@@ -137,6 +138,8 @@ async function nextEvent(
     const first = events.find(isWanted)
     if (first !== undefined) resolve(first.offset - 1)
   })
+  // The users table may have changed while the log was read: nobody was there to be judged.
+  judge(connections.renew(principal))
   try {
     const after = await promise
     return { principal, after }
