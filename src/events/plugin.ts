@@ -4,7 +4,7 @@ import { BrokerError } from '../protocol/problem.ts'
 import { parseSwitch } from '../protocol/query-switch.ts'
 import { admitSubscriber } from './delivery/admission.ts'
 import type { HandOver } from './hand-over.ts'
-import { httpPage, type PageServices } from './http/http-page.ts'
+import { httpPage } from './http/http-page.ts'
 import { httpStream } from './http/http-stream.ts'
 import type { StreamKind } from './http/stream-format.ts'
 import { readStreamRequest } from './http/stream-request.ts'
@@ -15,7 +15,6 @@ import { type SessionServices, WebSocketSession } from './websocket/websocket-se
 import { serveWebSocketStream } from './websocket/websocket-stream.ts'
 
 export interface EventsPluginDeps extends SessionServices {
-  readonly connections: PageServices['connections']
   readonly handOver?: HandOver
 }
 

@@ -27,11 +27,14 @@ function requestOf(query: string): IncomingMessage {
   return Object.assign(new IncomingMessage(new Socket()), { url: `/events/a?${query}` })
 }
 
-async function pageOf(log: MemoryEventLog, raw: IncomingMessage, identities = ofTester()) {
+function connectionsOf(identities = ofTester()): Connections {
   const limits = { perUser: 10, perAddress: 10 }
-  const renew = identities.renew.bind(identities)
-  using connections = new Connections({ renew, limits })
-  const principal = identities.authenticate('tester-token', 'test')
+  return new Connections({ renew: (principal) => identities.renew(principal), limits })
+}
+
+async function pageOf(log: MemoryEventLog, raw: IncomingMessage, open = connectionsOf()) {
+  using connections = open
+  const principal = ofTester().authenticate('tester-token', 'test')
   const body = await httpPage({ log, connections }, { raw, principal, ip: '127.0.0.1' })
   assert.equal(connections.size, 0)
   return JSON.parse(body.toString())
@@ -72,9 +75,10 @@ test('a page tells in its place what was trimmed while it was read', async ({ mo
   const page = await pageOf(log, requestOf('since=e1:0'))
   assert.equal(page.complete, false)
   const types = page.events.map(({ type }: { type?: string }) => type ?? 'event')
-  assert.deepEqual(types, ['event', 'event', 'EVENTS MISSED', 'event', 'event', 'event', 'event'])
-  const positions = positionsOf(page.events)
-  assert.deepEqual(positions, ['e1:1', 'e1:2', 'e1:3', 'e1:4', 'e1:5', 'e1:6', 'e1:7'])
+  assert.deepEqual(types, ['event', 'event', 'EVENTS MISSED', 'event'])
+  assert.deepEqual(positionsOf(page.events), ['e1:1', 'e1:2', 'e1:3', 'e1:4'])
+  const next = await pageOf(log, requestOf(`since=${page.position}`))
+  assert.deepEqual(positionsOf(next.events), ['e1:5', 'e1:6', 'e1:7'])
 })
 
 test('a client that is gone before its wait begins is not waited for', async () => {
@@ -89,11 +93,13 @@ test('a credential that is removed before a long poll waits ends it', async ({ m
   const log = logOf(3)
   await publish(log, 1)
   const identities = ofTester()
+  const connections = connectionsOf(identities)
   const { read } = log
   mock.method(log, 'read', (query: LogQuery) => {
     identities.remove('tester-token')
+    connections.judgeAll()
     return read.call(log, query)
   })
   const raw = Object.assign(requestOf(''), { url: '/events/b?since=e1:0&wait=60' })
-  await assert.rejects(pageOf(log, raw, identities), { code: 'CREDENTIAL_INVALID' })
+  await assert.rejects(pageOf(log, raw, connections), { code: 'CREDENTIAL_INVALID' })
 })

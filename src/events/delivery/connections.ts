@@ -65,11 +65,6 @@ export class Connections implements Disposable {
     throw new BrokerError('TOO_MANY_REQUESTS', 'too many connections are open', { fields })
   }
 
-  /** Who a principal is by the users table now in force; `undefined` when its credential is gone. */
-  renew(principal: Principal): Principal | undefined {
-    return this.#deps.renew(principal)
-  }
-
   /** Counts it among those that are open, until disposed. */
   add(connection: Connection): Registration {
     this.#enter(connection)
@@ -84,7 +79,7 @@ export class Connections implements Disposable {
   /** After a change of the users table: what a connection may no longer do ends now. */
   judgeAll(): void {
     for (const connection of [...this.#open.keys()]) {
-      connection.judge(this.renew(connection.principal))
+      connection.judge(this.#deps.renew(connection.principal))
     }
   }
 
