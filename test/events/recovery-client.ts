@@ -1,22 +1,56 @@
 import assert from 'node:assert/strict'
 import type { Rights } from '../../src/auth/principal.ts'
-import type { Delivery } from '../../src/events/delivery/delivery.ts'
-import { Stream } from '../../src/events/delivery/stream.ts'
-import type { EventLog } from '../../src/events/log/event-log.ts'
-import { familyOf } from '../../src/events/log/stored-event.ts'
 import { formatPosition, parsePosition, type Since } from '../../src/protocol/position.ts'
 import { BrokerError } from '../../src/protocol/problem.ts'
-import { patternsOverlap } from '../../src/protocol/segment-pattern.ts'
 import { filterMatches, type TopicFilter } from '../../src/protocol/topic-filter.ts'
-import { Connection, type Message, offsetOf } from './recovery-connection.ts'
-import { type Committed, isGone, type Ledger, type Moment } from './recovery-ledger.ts'
+import { Connection, type Message, offsetOf, type Wish } from './recovery-connection.ts'
+import { DealerLink } from './recovery-dealer.ts'
+import type { Committed, Ledger } from './recovery-ledger.ts'
+import { type Link, type LinkServices, StreamLink } from './recovery-link.ts'
+import { checkGap, covers, type Missed, missedBy } from './recovery-loss.ts'
+import { PageLink } from './recovery-page.ts'
 import { Permissions } from './recovery-permissions.ts'
 
-/** What a door tells beside events: everything, where a stream starts, or nothing. */
-export type Door = 'session' | 'server-sent-events' | 'web-socket-stream' | 'lines'
+const DOORS = {
+  session: {
+    ...{ isResumable: true, tellsReplays: true, takesCommands: true },
+    ...{ tellsStart: true, tellsPositions: true },
+  },
+  'server-sent-events': { isResumable: false, tellsReplays: true, tellsPositions: true },
+  'web-socket-stream': { isResumable: true, tellsReplays: true },
+  lines: { isResumable: false, tellsReplays: true },
+  page: {
+    ...{ isResumable: false, tellsReplays: false, takesOneFilter: true },
+    ...{ tellsStart: true, tellsPositions: true },
+  },
+  dealer: {
+    ...{ isResumable: false, tellsReplays: false, takesCommands: true, takesOneFilter: true },
+    ...{ tellsStart: true, tellsPositions: true },
+  },
+} as const satisfies Record<string, DoorTraits>
+
+/** Where a client connects. */
+export type Door = keyof typeof DOORS
+
+interface DoorTraits {
+  /** A client that falls behind is sent away, not told of it. */
+  readonly isResumable: boolean
+  /** The model knows when a replay ends: what comes then is not mixed with it. */
+  readonly tellsReplays: boolean
+  /** A client hears from where on it is served, before anything else. */
+  readonly tellsStart?: boolean
+  /** A client hears how far it has come while it is quiet. */
+  readonly tellsPositions?: boolean
+  /** A client can ask for more at any time ... */
+  readonly takesCommands?: boolean
+  /** ... and for each filter on its own. */
+  readonly takesOneFilter?: boolean
+}
 
 /** What a client asked for at one time and has wanted ever since. */
 interface Interest {
+  readonly asked: readonly TopicFilter[]
+  /** Those of which something may be received. */
   filters: readonly TopicFilter[]
   readonly since: Since
   /** Where the client would resume; undefined until something told it. */
@@ -26,13 +60,6 @@ interface Interest {
   readonly missed: Missed[]
 }
 
-/** What the client knows to be lost. */
-interface Missed {
-  readonly moment: Moment
-  /** After it; undefined when everything that is gone is meant. */
-  readonly since: string | undefined
-}
-
 type Accepted = Message & { readonly kind: 'accepted' }
 
 /** A client that resumes by the book: it knows only what reached it before a connection broke. */
@@ -40,10 +67,12 @@ export class ModelClient {
   readonly #ledger: Ledger
   readonly #permissions: Permissions
   readonly #door: Door
+  readonly #traits: DoorTraits
   readonly #interests: Interest[] = []
+  readonly #interestOf = new WeakMap<Wish, Interest>()
   readonly #received = new Set<Committed>()
   #connection: Connection | undefined
-  #stream: Stream | undefined
+  #link: Link | undefined
   /** Messages of the connection that the client has read. */
   #read = 0
   #accepted: Interest[] = []
@@ -59,6 +88,7 @@ export class ModelClient {
   constructor(ledger: Ledger, door: Door, rights: Rights) {
     this.#ledger = ledger
     this.#door = door
+    this.#traits = DOORS[door]
     this.#permissions = new Permissions(rights)
   }
 
@@ -70,43 +100,34 @@ export class ModelClient {
     return this.#interests.length > 0
   }
 
-  get last(): string | undefined {
-    return this.#last
-  }
-
   /** Connects if need be, resuming what it wanted before, and asks for more. */
-  subscribe(
-    services: { readonly log: EventLog; readonly delivery: Delivery },
-    filters: readonly TopicFilter[],
-    since: Since | 'last',
-  ): void {
+  subscribe(services: LinkServices, filters: readonly TopicFilter[], since: Since | 'last'): void {
     if (!this.isConnected) this.connect(services)
     this.receive(1)
-    if (this.#door !== 'session' && this.hasInterests) return
+    if (!this.#traits.takesCommands && this.hasInterests) return
     const last = this.#last === undefined ? undefined : parsePosition(this.#last)
     const from = since === 'last' ? (last?.ok ? last.value : 'latest') : since
-    const interest = { filters, since: from, position: undefined, owedFrom: undefined, missed: [] }
-    this.#asked += 1
-    this.#interests.push(interest)
-    this.#ask(interest)
+    for (const group of this.#traits.takesOneFilter ? filters.map((one) => [one]) : [filters]) {
+      this.#want(group, from)
+      if (!this.#traits.takesCommands) break
+    }
   }
 
-  connect(services: { readonly log: EventLog; readonly delivery: Delivery }): void {
+  connect(services: LinkServices): void {
     this.drop(1)
-    const isResumable = this.#door === 'session' || this.#door === 'web-socket-stream'
-    const sink = new Connection(this.#ledger, this.#permissions, isResumable)
-    this.#connection = sink
-    this.#stream = new Stream({ ...services, sink }, this.#permissions.principal)
+    const connection = new Connection(this.#ledger, this.#permissions, this.#traits)
+    this.#connection = connection
+    this.#link = this.#open(services, connection)
     for (const interest of [...this.#interests]) this.#ask(interest)
   }
 
   /** The connection breaks; of what was not read yet the client gets the first `fraction`. */
   drop(fraction: number): void {
-    this.receive(fraction)
-    this.#stream?.[Symbol.dispose]()
+    this.receive(this.#door === 'page' ? Math.round(fraction) : fraction)
+    this.#link?.[Symbol.dispose]()
     this.#connection?.close()
     this.#connection = undefined
-    this.#stream = undefined
+    this.#link = undefined
     this.#read = 0
     this.#accepted = []
     this.#replaying = undefined
@@ -114,33 +135,31 @@ export class ModelClient {
   }
 
   stall(bytes: number): void {
-    if (this.#connection !== undefined && this.isConnected) this.#connection.backlogBytes = bytes
+    if (this.isConnected) this.#link?.stall(bytes)
   }
 
   drain(): void {
-    this.#connection?.drain()
+    this.#link?.drain()
   }
 
   tick(): void {
-    if (this.isConnected) this.#stream?.tick(-1)
+    if (this.isConnected) this.#link?.tick()
   }
 
   judge(rights: Rights): void {
     this.#permissions.change(rights, this.#ledger.events.length)
-    if (this.isConnected) this.#stream?.judge(this.#permissions.principal)
+    if (this.isConnected) this.#link?.judge()
     // A filter of which nothing may be received any more is taken away for good.
     for (const interest of [...this.#interests]) {
       interest.filters = interest.filters.filter((filter) => rights.overlaps('subscribe', filter))
       if (interest.filters.length === 0) this.#forget(interest)
     }
+    if (this.#door === 'page' && !this.hasInterests) this.drop(1)
   }
 
-  /** True when the stream says that it is live and at `head`. */
+  /** True when the client was told that it has everything through `head`. */
   isAt(head: number): boolean {
-    if (!this.isConnected || this.#pending > 0) return false
-    this.tick()
-    const message = this.#connection?.transcript.at(-1)
-    return message?.kind === 'position' && offsetOf(message.position) === head
+    return this.isConnected && this.#link?.isAt(head) === true && this.#pending === 0
   }
 
   receive(fraction: number): void {
@@ -160,66 +179,84 @@ export class ModelClient {
         if (!interest.filters.some((filter) => filterMatches(filter, event.topic))) continue
         if (!this.#permissions.always(event) || this.#received.has(event)) continue
         const isTold = interest.missed.some((missed) => covers(missed, event))
-        assert.ok(isTold, `${event.epoch}:${event.offset} on ${event.topic} is silently lost`)
+        const what = `${event.epoch}:${event.offset} on ${event.topic}`
+        assert.ok(isTold, `${what} is silently lost to a client of the door ${this.#door}`)
       }
     }
   }
 
+  #open(services: LinkServices, connection: Connection): Link {
+    const permissions = this.#permissions
+    if (this.#door === 'dealer') {
+      return new DealerLink(services, connection, permissions, this.#ledger)
+    }
+    if (this.#door === 'page') {
+      const read = () => this.receive(1)
+      return new PageLink(services, connection, { permissions, ledger: this.#ledger, read })
+    }
+    return new StreamLink(services, connection, permissions)
+  }
+
+  #want(filters: readonly TopicFilter[], since: Since): void {
+    const unknown = { position: undefined, owedFrom: undefined, missed: [] }
+    const interest: Interest = { asked: filters, filters, since, ...unknown }
+    this.#asked += 1
+    this.#interests.push(interest)
+    this.#ask(interest)
+  }
+
   #ask(interest: Interest): void {
-    const { filters } = interest
-    const stream = this.#stream
+    const link = this.#link
     const connection = this.#connection
-    if (stream === undefined || connection === undefined) return
+    if (link === undefined || connection === undefined) return
     const position = interest.position === undefined ? undefined : parsePosition(interest.position)
     const since = position?.ok ? position.value : interest.since
+    const { filters } = interest
+    const wish: Wish = { filters }
+    this.#interestOf.set(wish, interest)
     const { rights } = this.#permissions.principal
-    const subscribed = stream.subscribe(filters, since, {
-      accepted: (subscribed) => {
-        connection.accepted(filters, since, subscribed)
-        const message = connection.transcript.at(-1)
-        if (message?.kind === 'accepted') this.#interestOf.set(message, interest)
-      },
-      replayed: (at) => connection.replayed(at),
-    })
     this.#pending += 1
     const refused = (error: unknown) => {
       if (!connection.isOpen) return
-      const isRight =
-        error instanceof BrokerError &&
-        error.code === 'FORBIDDEN' &&
-        filters.some((filter) => !rights.overlaps('subscribe', filter))
+      // A command may have waited: what counts is what is allowed when its turn has come.
+      const isForbidden = [rights, this.#permissions.principal.rights].some((rights) =>
+        filters.some((filter) => !rights.overlaps('subscribe', filter)),
+      )
+      const isRight = error instanceof BrokerError && error.code === 'FORBIDDEN' && isForbidden
       if (!isRight) this.#ledger.faults.push(error)
       this.#forget(interest)
     }
-    void subscribed.catch(refused).finally(() => {
-      this.#pending -= 1
-    })
+    void link
+      .ask(wish, since)
+      .catch(refused)
+      .finally(() => {
+        this.#pending -= 1
+      })
   }
-
-  readonly #interestOf = new WeakMap<Message, Interest>()
 
   #take(message: Message): void {
     switch (message.kind) {
       case 'accepted': {
-        const interest = this.#interestOf.get(message)
+        const interest = this.#interestOf.get(message.wish)
         if (interest !== undefined) this.#takeAccepted(interest, message)
         break
       }
       case 'replayed':
-      case 'position':
-        if (message.kind === 'replayed') this.#replaying = undefined
-        // The protocol of a session says both in the same words; plain WebSockets and lines say neither.
+        this.#replaying = undefined
+        // The protocol of a session says both in the same words.
         if (this.#door === 'session') this.#advance(message.position)
-        else if (this.#door === 'server-sent-events' && message.kind === 'position') {
-          this.#advance(message.position)
-        }
         break
-      case 'gap':
+      case 'position':
+        if (this.#traits.tellsPositions) this.#advance(message.position)
+        break
+      case 'gap': {
         this.#start()
-        checkGap(message, this.#accepted, this.#ledger)
+        const filters = this.#accepted.flatMap(({ asked }) => asked)
+        checkGap(message, filters, this.#ledger)
         for (const { missed } of this.#concerned()) missed.push(missedBy(message))
         this.#advance(message.position)
         break
+      }
       case 'event':
         this.#start()
         if (this.#asked === 1) {
@@ -235,10 +272,14 @@ export class ModelClient {
 
   #takeAccepted(interest: Interest, accepted: Accepted): void {
     this.#accepted.push(interest)
-    if (accepted.since !== 'latest') this.#replaying = interest
+    if (accepted.since !== 'latest' && this.#traits.tellsReplays) this.#replaying = interest
     this.#untold = { interest, accepted }
-    const isTold = accepted.recovered && this.#door === 'server-sent-events'
-    if (this.#door === 'session' || isTold) this.#start()
+    if (this.#isStartTold(accepted)) this.#start()
+  }
+
+  /** Server-sent events tell it when nothing is lost. */
+  #isStartTold({ recovered }: Accepted): boolean {
+    return this.#traits.tellsStart === true || (recovered && this.#door === 'server-sent-events')
   }
 
   /** From where on the client is owed everything: where the broker first started to serve it. */
@@ -247,16 +288,14 @@ export class ModelClient {
     const { interest, accepted } = this.#untold
     this.#untold = undefined
     const { since, position, moment, recovered } = accepted
-    if (this.#door === 'session' || (this.#door === 'server-sent-events' && recovered)) {
+    if (this.#isStartTold(accepted)) {
       interest.position = position
       this.#last = position
     }
-    if (this.#door === 'session' && !recovered && typeof since === 'object') {
+    if (this.#traits.tellsStart && !recovered && typeof since === 'object') {
       const isOther = since.epoch !== moment.epoch || since.offset > moment.head
-      interest.missed.push({
-        moment,
-        since: isOther ? undefined : formatPosition(since.epoch, since.offset),
-      })
+      const from = isOther ? undefined : formatPosition(since.epoch, since.offset)
+      interest.missed.push({ moment, since: from })
     }
     if (interest.owedFrom !== undefined) return
     if (since === 'latest') interest.owedFrom = moment.count
@@ -276,39 +315,17 @@ export class ModelClient {
   }
 
   #advance(position: string): void {
-    for (const interest of this.#concerned()) interest.position = position
+    for (const interest of this.#concerned()) {
+      // Where replays are not told from what is live, those of before have come further.
+      if (this.#traits.tellsReplays || !isAhead(interest.position, position)) {
+        interest.position = position
+      }
+    }
     this.#last = position
   }
 }
 
-function missedBy({ moment, since, reason }: Message & { readonly kind: 'gap' }): Missed {
-  return { moment, since: reason === 'epoch' ? undefined : since }
-}
-
-function covers({ moment, since }: Missed, event: Committed): boolean {
-  if (!isGone(event, moment)) return false
-  return (
-    since === undefined || !since.startsWith(`${event.epoch}:`) || event.offset > offsetOf(since)
-  )
-}
-
-/** A gap is told only when something that could concern its reader is gone. */
-function checkGap(
-  { since, moment, reason }: Message & { readonly kind: 'gap' },
-  interests: readonly Interest[],
-  ledger: Ledger,
-): void {
-  const isOther = !since.startsWith(`${moment.epoch}:`) || offsetOf(since) > moment.head
-  assert.equal(reason === 'epoch', isOther)
-  if (isOther) return
-  const filters = interests.flatMap((interest) => interest.filters)
-  const isReal = ledger.events.some(
-    (event) =>
-      event.epoch === moment.epoch &&
-      event.offset > offsetOf(since) &&
-      isGone(event, moment) &&
-      (familyOf(event.topic) === 'published' ||
-        filters.some((filter) => patternsOverlap('files/**', filter))),
-  )
-  assert.ok(isReal, `a gap after ${since} is told and nothing is gone`)
+function isAhead(one: string | undefined, other: string): boolean {
+  const [epoch] = other.split(':')
+  return one?.startsWith(`${epoch}:`) === true && offsetOf(one) > offsetOf(other)
 }

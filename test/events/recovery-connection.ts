@@ -10,11 +10,16 @@ import { filterMatches, type TopicFilter } from '../../src/protocol/topic-filter
 import type { Committed, Ledger, Moment } from './recovery-ledger.ts'
 import type { Permissions } from './recovery-permissions.ts'
 
+/** What a client asks for, by which it knows the answer. */
+export interface Wish {
+  readonly filters: readonly TopicFilter[]
+}
+
 /** One thing that the broker told on a connection, in the order of the wire. */
 export type Message =
   | {
       readonly kind: 'accepted'
-      readonly filters: readonly TopicFilter[]
+      readonly wish: Wish
       readonly since: Since
       readonly position: string
       readonly recovered: boolean
@@ -29,6 +34,8 @@ export type Message =
       readonly since: string
       readonly reason: string
       readonly moment: Moment
+      /** It speaks of as many of the events, from the first on. */
+      readonly count: number
     }
 
 export function offsetOf(position: string): number {
@@ -46,6 +53,7 @@ export class Connection implements Sink {
   ended: CloseReason | undefined
   readonly #ledger: Ledger
   readonly #permissions: Permissions
+  readonly #tellsReplays: boolean
   readonly #filters = new Map<TopicFilter, number>()
   readonly #seen = new Set<number>()
   #drained: (() => void)[] = []
@@ -55,30 +63,42 @@ export class Connection implements Sink {
   /** How far a replay has come, and for which filters; undefined when none is under way. */
   #replay: { at: number; readonly filters: readonly TopicFilter[] } | undefined
 
-  constructor(ledger: Ledger, permissions: Permissions, isResumable: boolean) {
+  constructor(
+    ledger: Ledger,
+    permissions: Permissions,
+    {
+      isResumable,
+      tellsReplays,
+    }: { readonly isResumable: boolean; readonly tellsReplays: boolean },
+  ) {
     this.#ledger = ledger
     this.#permissions = permissions
     this.isResumable = isResumable
+    this.#tellsReplays = tellsReplays
   }
 
   get isOpen(): boolean {
     return !this.#isClosed && this.ended === undefined
   }
 
+  /** @param moment - when the broker said so */
   accepted(
-    filters: readonly TopicFilter[],
+    wish: Wish,
     since: Since,
     { position, recovered }: Subscribed,
+    moment = this.#ledger.moment(),
   ): void {
     this.#judge(() => {
       const start = offsetOf(position)
+      const { filters } = wish
       for (const filter of filters) {
         this.#filters.set(filter, Math.min(start, this.#filters.get(filter) ?? start))
       }
-      if (since !== 'latest') this.#replay = { at: start, filters }
-      else if (this.#main === 0) this.#main = start
-      const moment = this.#ledger.moment()
-      this.transcript.push({ kind: 'accepted', filters, since, position, recovered, moment })
+      if (since === 'latest') this.#main = Math.max(start, this.#main)
+      else if (this.#tellsReplays) this.#replay = { at: start, filters }
+      // What is live follows the replay without a word: from here on all goes up.
+      else this.#main = start
+      this.transcript.push({ kind: 'accepted', wish, since, position, recovered, moment })
     })
   }
 
@@ -92,11 +112,17 @@ export class Connection implements Sink {
   }
 
   deliver({ events }: Batch): void {
+    for (const event of events) this.told(event)
+  }
+
+  /**
+   * @param moment - when the broker said so
+   * @param count - of how many of the events it speaks
+   */
+  told(event: StoredEvent, moment = this.#ledger.moment(), count = moment.count): void {
     this.#judge(() => {
-      for (const event of events) {
-        if (event.topic === 'broker/missed') this.#gap(event)
-        else this.#event(event)
-      }
+      if (event.topic === 'broker/missed') this.#gap(event, moment, count)
+      else this.#event(event)
     })
   }
 
@@ -149,12 +175,12 @@ export class Connection implements Sink {
     this.transcript.push({ kind: 'event', position, event })
   }
 
-  #gap({ json, offset }: StoredEvent): void {
+  #gap({ json, offset }: StoredEvent, moment: Moment, count: number): void {
     const { position, data } = JSON.parse(json.toString())
     assert.equal(data.resumed, position)
     this.#advance(offset, false, `a gap that resumes at ${position}`)
     const { since, reason } = data
-    this.transcript.push({ kind: 'gap', position, since, reason, moment: this.#ledger.moment() })
+    this.transcript.push({ kind: 'gap', position, since, reason, moment, count })
   }
 
   #advance(offset: number, isEvent: boolean, what: string): void {

@@ -4,7 +4,7 @@ import { anySchedule, play } from './recovery-schedule.ts'
 
 /** Schedules over each log: those over a file take ten times as long. */
 const RUNS =
-  process.env['SOAK'] === undefined ? { memory: 220, sqlite: 80 } : { memory: 7000, sqlite: 3000 }
+  process.env['SOAK'] === undefined ? { memory: 240, sqlite: 70 } : { memory: 7000, sqlite: 3000 }
 
 describe('recovery', { concurrency: true }, () => {
   for (const log of ['memory', 'sqlite'] as const) {

@@ -39,16 +39,23 @@ export interface Schedule {
   readonly log: 'memory' | 'sqlite'
   /** Events that are kept of each family. */
   readonly budget: number
-  readonly clients: readonly { readonly door: Door; readonly rights: number }[]
+  readonly clients: readonly {
+    readonly door: Door
+    readonly rights: number
+    /** What it subscribes to before anything else happens. */
+    readonly filters?: readonly string[]
+  }[]
   readonly steps: readonly { readonly step: Step; readonly pause: Pause }[]
 }
+
+const MOST_CLIENTS = 40
 
 const topic = fc.constantFrom('a', 'a/x', 'a/y', 'b', 'b/x/y', 'files/g', 'files/v/f', 'files/w/f')
 const filter = fc.constantFrom(
   ...['**', '**', 'a', 'a/*', 'a/**', '*', '*/x', 'b/**', 'files/**', 'files/*', 'files/v/*'],
 )
 const topics = fc.array(topic, { minLength: 1, maxLength: 6 })
-const client = fc.nat(5)
+const client = fc.nat(MOST_CLIENTS - 1)
 const rights = fc.nat(RIGHTS.length - 1)
 const fraction = fc.integer({ min: 0, max: 8 }).map((eighths) => eighths / 8)
 
@@ -65,32 +72,35 @@ function weighted<Value>(
   return { weight, arbitrary: fc.record(model, { noNullPrototype: true }) }
 }
 
-const step: fc.Arbitrary<Step> = fc.oneof(
-  weighted(10, { do: fc.constant('publish' as const), topics }),
-  weighted(3, {
-    do: fc.constant('publish' as const),
-    topics,
-    identity: fc.constantFrom('i', 'j'),
-  }),
-  weighted(2, {
-    do: fc.constant('publish many' as const),
-    topics,
-    count: fc.integer({ min: 30, max: 1200 }),
-  }),
-  weighted(1, { do: fc.constant('publish large' as const), topic }),
-  weighted(8, {
-    do: fc.constant('subscribe' as const),
-    client,
-    filters: fc.uniqueArray(filter, { minLength: 1, maxLength: 3 }),
-    since,
-  }),
-  weighted(5, { do: fc.constantFrom('connect' as const, 'drain' as const), client }),
-  weighted(5, { do: fc.constant('drop' as const), client, read: fraction }),
-  weighted(4, { do: fc.constant('stall' as const), client, kib: fc.constantFrom(700, 2000) }),
-  weighted(1, { do: fc.constant('judge' as const), client, rights }),
-  weighted(2, { do: fc.constant('tick' as const) }),
-  weighted(1, { do: fc.constant('restart' as const), read: fraction }),
-)
+/** @param most - events that are published at once */
+function anyStep(most: number, weights: { readonly judge: number }): fc.Arbitrary<Step> {
+  return fc.oneof(
+    weighted(10, { do: fc.constant('publish' as const), topics }),
+    weighted(3, {
+      do: fc.constant('publish' as const),
+      topics,
+      identity: fc.constantFrom('i', 'j'),
+    }),
+    weighted(2, {
+      do: fc.constant('publish many' as const),
+      topics,
+      count: fc.integer({ min: 30, max: most }),
+    }),
+    weighted(1, { do: fc.constant('publish large' as const), topic }),
+    weighted(8, {
+      do: fc.constant('subscribe' as const),
+      client,
+      filters: fc.uniqueArray(filter, { minLength: 1, maxLength: 3 }),
+      since,
+    }),
+    weighted(5, { do: fc.constantFrom('connect' as const, 'drain' as const), client }),
+    weighted(5, { do: fc.constant('drop' as const), client, read: fraction }),
+    weighted(4, { do: fc.constant('stall' as const), client, kib: fc.constantFrom(700, 2000) }),
+    weighted(weights.judge, { do: fc.constant('judge' as const), client, rights }),
+    weighted(2, { do: fc.constant('tick' as const) }),
+    weighted(1, { do: fc.constant('restart' as const), read: fraction }),
+  )
+}
 
 const door = fc.constantFrom<Door>(
   'session',
@@ -98,24 +108,65 @@ const door = fc.constantFrom<Door>(
   'server-sent-events',
   'web-socket-stream',
   'lines',
+  'page',
+  'dealer',
 )
 const pause = fc.constantFrom<Pause>('nothing', 'nothing', 'microtasks', 'turn', 'turns', 'commit')
 
+/** How many there are of what. */
+interface Size {
+  readonly clients: { readonly minLength: number; readonly maxLength: number }
+  readonly client: fc.Arbitrary<Schedule['clients'][number]>
+  readonly step: fc.Arbitrary<Step>
+  readonly mostSteps: number
+}
+
+const FEW: Size = {
+  clients: { minLength: 2, maxLength: 6 },
+  client: fc.record(
+    { door, rights: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, rights) },
+    { noNullPrototype: true },
+  ),
+  step: anyStep(1200, { judge: 1 }),
+  mostSteps: 40,
+}
+
+/** Many share what they ask for and what they may, and are served together. */
+const MANY: Size = {
+  clients: { minLength: 20, maxLength: MOST_CLIENTS },
+  client: fc.record(
+    {
+      door,
+      rights,
+      filters: fc.constantFrom(['**'], ['a/**'], ['a/*', 'b/**'], ['files/**'], ['files/v/*', 'a']),
+    },
+    { noNullPrototype: true },
+  ),
+  step: anyStep(200, { judge: 4 }),
+  mostSteps: 60,
+}
+
+/** Mostly of few clients, which are played and made smaller sooner. */
 export function anySchedule(log: Schedule['log']): fc.Arbitrary<Schedule> {
+  return fc.oneof(
+    { withCrossShrink: true },
+    { weight: 9, arbitrary: scheduleOf(log, FEW) },
+    { weight: 1, arbitrary: scheduleOf(log, MANY) },
+  )
+}
+
+function scheduleOf(log: Schedule['log'], size: Size): fc.Arbitrary<Schedule> {
+  const { clients, client, step, mostSteps } = size
   return fc.record(
     {
       log: fc.constant(log),
       budget: fc.constantFrom(3, 20, 200, 100_000),
-      clients: fc.array(
-        fc.record(
-          { door, rights: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, rights) },
-          { noNullPrototype: true },
-        ),
-        { minLength: 2, maxLength: 6 },
-      ),
+      clients: fc.array(client, clients),
       steps: fc.array(fc.record({ step, pause }, { noNullPrototype: true }), {
         minLength: 3,
-        maxLength: 40,
+        maxLength: mostSteps,
+        // Otherwise there are 16 at most.
+        size: 'medium',
       }),
     },
     { noNullPrototype: true },
@@ -129,6 +180,9 @@ export async function play({ log, budget, clients, steps }: Schedule): Promise<v
     ({ door, rights }) => new ModelClient(broker.ledger, door, RIGHTS[rights] ?? fail()),
   )
   try {
+    for (const [i, { filters: first }] of clients.entries()) {
+      if (first) models[i]?.subscribe(broker.services, filters(...first), 'latest')
+    }
     for (const { step, pause } of steps) {
       await take(step, broker, models)
       await pass(pause, broker)
