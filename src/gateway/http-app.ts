@@ -12,8 +12,8 @@ import { idFactory } from '../events/publish/id-factory.ts'
 import { webSocketOptions } from '../events/websocket/websocket-options.ts'
 import { BrokerError, type ProblemCode, toProblem } from '../protocol/problem.ts'
 import { prefixAddresses } from './base-path.ts'
-import { BODY_TIMEOUT_MS, limitBodyTime } from './body-deadline.ts'
 import { PROBLEM_TYPE, sendProblem } from './problem-reply.ts'
+import { BODY_TIMEOUT_MS, holdBodies } from './request-bodies.ts'
 import { RouteMethods } from './route-methods.ts'
 
 export interface HttpAppOptions {
@@ -79,6 +79,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
       // By default Node looks every 30 seconds, which would make 40 of the 10.
       connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2,
       maxHeaderSize: MAX_HEADER_BYTES,
+      // A stream for a body that cannot come is a twentieth of a small download.
+      optimizeEmptyRequests: true,
       // curl offers h2c: that is a plain request here, not an upgrade.
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     },
@@ -103,7 +105,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   })
   app.setErrorHandler(send)
   if (publicUrl !== undefined) prefixAddresses(app, publicUrl)
-  limitBodyTime(app, ANSWERS_BEFORE_BODY, bodyTimeoutMs)
+  holdBodies(app, ANSWERS_BEFORE_BODY, bodyTimeoutMs)
   const methods = new RouteMethods()
   methods.observe(app)
   app.setNotFoundHandler((request, reply) => send(nothingHere(request, methods), request, reply))

@@ -127,6 +127,21 @@ test('a long poll answers when something comes', async () => {
   )
 })
 
+test('a long poll whose client is gone is no connection any more', async () => {
+  await using own = await startGateway()
+  const connections = async (): Promise<string | undefined> => {
+    const metrics = await (await own.request('/metrics', { as: 'admin' })).text()
+    return /^databroker_connections (\d+)$/m.exec(metrics)?.[1]
+  }
+  const going = new AbortController()
+  const { signal } = going
+  const waiting = own.request('/events/a?since=latest&wait=60', { as: 'admin', signal })
+  while ((await connections()) !== '1');
+  going.abort()
+  await assert.rejects(waiting, { name: 'AbortError' })
+  while ((await connections()) !== '0');
+})
+
 test('a line stream replays and follows', async () => {
   await post('lines', '1')
   const response = await broker.request('/events/lines?since=earliest', {

@@ -83,8 +83,8 @@ test('a page tells in its place what was trimmed while it was read', async ({ mo
 
 test('a client that is gone before its wait begins is not waited for', async () => {
   const request = requestOf('since=latest&wait=60')
-  request.destroy()
-  await once(request, 'close')
+  request.socket.destroy()
+  await once(request.socket, 'close')
   const page = await pageOf(logOf(3), request)
   assert.deepEqual(page.events, [])
 })

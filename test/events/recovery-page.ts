@@ -98,7 +98,7 @@ export class PageLink implements Link {
   isAt(head: number): boolean {
     if (!this.#isResting) {
       this.#isResting = true
-      this.#request?.destroy()
+      this.#request?.socket.destroy()
     }
     const message = this.#connection.transcript.at(-1)
     return message?.kind === 'position' && offsetOf(message.position) === head
@@ -106,7 +106,7 @@ export class PageLink implements Link {
 
   [Symbol.dispose](): void {
     this.#isClosed = true
-    this.#request?.destroy()
+    this.#request?.socket.destroy()
     this.#connections[Symbol.dispose]()
   }
 

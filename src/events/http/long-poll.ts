@@ -39,7 +39,7 @@ export interface PollEnd {
  */
 export function openLongPoll(
   { log, connections }: PollServices,
-  { raw, principal: asked, ip: address }: PollRequest,
+  { raw: { socket }, principal: asked, ip: address }: PollRequest,
   { filter, waitMs }: { readonly filter: TopicFilter; readonly waitMs: number },
 ): LongPoll | undefined {
   if (waitMs === 0) return undefined
@@ -52,9 +52,10 @@ export function openLongPoll(
   const endAfter = (after: number) => resolve({ principal, after, to: log.head })
   const end = () => endAfter(log.head)
   const timer = setTimeout(end, waitMs)
-  raw.once('close', end)
+  // A request without a body is at its end: only its connection tells that the client is gone.
+  socket.once('close', end)
   // Its close was told before anybody listened.
-  if (raw.socket.destroyed) end()
+  if (socket.destroyed) end()
   const registration = connections.add({
     get principal() {
       return principal
@@ -77,7 +78,7 @@ export function openLongPoll(
     ended,
     [Symbol.dispose]: () => {
       clearTimeout(timer)
-      raw.off('close', end)
+      socket.off('close', end)
       registration[Symbol.dispose]()
       subscription[Symbol.dispose]()
     },

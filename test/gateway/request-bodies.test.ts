@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { it } from 'node:test'
 import { pino } from 'pino'
 import { createHttpApp } from '../../src/gateway/http-app.ts'
+import { exchange } from '../support/raw-http.ts'
 
 /** An app whose `/gathered` reads bodies whole, with a deadline that is there at once. */
 async function start(bodyTimeoutMs = 20) {
@@ -50,6 +51,14 @@ it('a body that is whole in time is answered', async () => {
   const { app, port } = await start()
   const answer = await fetch(`http://127.0.0.1:${port}/gathered`, { method: 'POST', body: 'four' })
   assert.deepEqual(await answer.json(), { size: 4 })
+  await app.close()
+})
+
+it('a type without a body is answered as an empty body', async () => {
+  const { app, port } = await start()
+  const request = 'POST /gathered HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n'
+  const answer = await exchange(port, `${request}Connection: close\r\n\r\n`)
+  assert.ok(answer.endsWith('{"size":0}'))
   await app.close()
 })
 
