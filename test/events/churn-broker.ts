@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { queryObjects } from 'node:v8'
 import { Audience } from '../../src/events/delivery/audience.ts'
 import { Stream } from '../../src/events/delivery/stream.ts'
@@ -10,8 +10,13 @@ import { ZmqSink } from '../../src/events/zmq/zmq-sink.ts'
 import { startGateway } from '../support/gateway.ts'
 import { freePort } from '../support/nginx.ts'
 
-/** A broker of its own in a child process, which counts what it holds. Run with `--expose-gc`. */
+/**
+ * A broker of its own in a child process, which counts what it holds. Run with `--expose-gc` and the number of
+ * its workers: of those it sees the descriptors, since a stream that stays keeps its socket.
+ */
 const COUNTED = [Audience, Stream, HttpSink, WebSocketSession, WebSocketSink, ZmqSession, ZmqSink]
+
+const WORKERS = Number(process.argv[2])
 
 export interface Started {
   readonly url: string
@@ -33,9 +38,14 @@ function count(names: readonly string[]): Record<string, number> {
   return counts
 }
 
-/** Also those of ZeroMQ, whose sockets Node does not know. */
-function descriptors(): number {
-  return readdirSync('/proc/self/fd').length
+/** Of each process, this one first; also those of ZeroMQ, whose sockets Node does not know. */
+function descriptors(): Record<string, number> {
+  const { pid } = process
+  const workers = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ')
+  const processes = [pid, ...workers.slice(0, WORKERS)]
+  return Object.fromEntries(
+    processes.map((pid, i) => [`descriptors ${i}`, readdirSync(`/proc/${pid}/fd`).length]),
+  )
 }
 
 function measure(): Held {
@@ -43,14 +53,14 @@ function measure(): Held {
   const objects = COUNTED.map((type) => [type.name, queryObjects(type, { format: 'count' })])
   const { TCPSocketWrap = 0, Timeout = 0 } = count(process.getActiveResourcesInfo())
   return {
-    counts: { ...Object.fromEntries(objects), TCPSocketWrap, Timeout, descriptors: descriptors() },
+    counts: { ...Object.fromEntries(objects), TCPSocketWrap, Timeout, ...descriptors() },
     heapBytes: process.memoryUsage().heapUsed,
   }
 }
 
 const zmqSession = `tcp://127.0.0.1:${await freePort()}`
 const zmqSubscribe = `tcp://127.0.0.1:${await freePort()}`
-const broker = await startGateway({ zmqSession, zmqSubscribe })
+const broker = await startGateway({ zmqSession, zmqSubscribe, workers: String(WORKERS) })
 process.on('message', (message) => {
   if (message === 'measure') process.send?.(measure())
 })
