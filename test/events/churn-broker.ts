@@ -12,7 +12,7 @@ import { freePort } from '../support/nginx.ts'
 
 /**
  * A broker of its own in a child process, which counts what it holds. Run with `--expose-gc` and the number of
- * its workers: of those it sees the descriptors, since a stream that stays keeps its socket.
+ * its workers, of which it sees the descriptors alone.
  */
 const COUNTED = [Audience, Stream, HttpSink, WebSocketSession, WebSocketSink, ZmqSession, ZmqSink]
 
