@@ -69,6 +69,26 @@ test('the reply comes before the replay and the end of the replay is told with a
   assert.deepEqual(seen, [{ position: 'e:0', recovered: true }, 0, 'e:2', 2])
 })
 
+test('its position is behind what the sink was not yet given', async () => {
+  const fixture = new Fixture()
+  await fixture.publish('a', 1, 2)
+  const { stream, sink } = fixture.connect()
+  assert.equal(stream.position, 'e:2')
+  const positions: string[] = []
+  await stream.subscribe(filters('a'), 'earliest', {
+    accepted: () => positions.push(stream.position),
+    replayed: () => positions.push(stream.position),
+  })
+  assert.deepEqual(positions, ['e:0', 'e:2'])
+  await fixture.publish('a', 3)
+  // Committed, and in a window that is still open.
+  assert.equal(stream.position, 'e:2')
+  await sink.until(() => sink.data.at(-1) === 3)
+  assert.equal(stream.position, 'e:3')
+  await fixture.publish('b', 4)
+  assert.equal(stream.position, 'e:4')
+})
+
 test('a second filter does not replay what an older one delivered', async () => {
   const fixture = new Fixture()
   await fixture.publish('a/x', 'old')

@@ -44,6 +44,8 @@ export class Stream implements Disposable {
   readonly #filters = new Map<TopicFilter, number>()
   /** While not live: everything that was asked for up to here has been delivered. */
   #cursor: number
+  /** Likewise, a replay for new filters included. */
+  #given: number
   readonly #toldLoss = new ToldLoss()
   /** While live. */
   #membership: Membership | undefined
@@ -59,6 +61,7 @@ export class Stream implements Disposable {
     this.#sink = sink
     this.#principal = principal
     this.#cursor = log.head
+    this.#given = log.head
   }
 
   get principal(): Principal {
@@ -67,6 +70,12 @@ export class Stream implements Disposable {
 
   get filters(): ReadonlySet<TopicFilter> {
     return new Set(this.#filters.keys())
+  }
+
+  /** The sink was given all that was asked for up to here: a client may come back to it. */
+  get position(): string {
+    const isComplete = this.#filters.size === 0 || this.#membership?.isComplete === true
+    return this.#format(isComplete ? this.#log.head : this.#given)
   }
 
   /**
@@ -92,15 +101,20 @@ export class Stream implements Disposable {
       }
       if (this.#isClosed) return
       const head = this.#cursor
-      const start = await this.#start(since, head, filters, progress)
+      const { start, gap, lossTold } = await resumePoint(this.#log, filters, since, head)
       if (this.#isClosed) return
+      // What was committed while the log was asked, and is lost already, older filters were to be served.
+      this.#toldLoss.begin(head, lossTold)
       // What was judged meanwhile was judged of older filters: these are served from here.
       this.#cursor = head
+      this.#given = start
       const older = new Map(this.#filters)
       for (const filter of filters) {
         this.#filters.set(filter, Math.min(start, this.#filters.get(filter) ?? start))
       }
       this.#delivery.subscribers.add(this.#sink)
+      progress.accepted?.({ position: this.#format(start), recovered: gap === undefined })
+      if (gap !== undefined) this.#tellGap(gap, start)
       await this.#replay(start, head, filters, older)
       if (since !== 'latest' && !this.#isClosed) progress.replayed?.(this.#format(head))
       await this.#catchUp()
@@ -158,21 +172,6 @@ export class Stream implements Disposable {
     this.#leave()
   }
 
-  async #start(
-    since: Since,
-    head: number,
-    filters: readonly TopicFilter[],
-    progress: SubscribeProgress,
-  ): Promise<number> {
-    const { start, gap, lossTold } = await resumePoint(this.#log, filters, since, head)
-    if (this.#isClosed) return start
-    // What was committed while the log was asked, and is lost already, older filters were to be served.
-    this.#toldLoss.begin(head, lossTold)
-    progress.accepted?.({ position: this.#format(start), recovered: gap === undefined })
-    if (gap !== undefined) this.#tellGap(gap, start)
-    return start
-  }
-
   /** Delivers what `filters` ask for in (`from`, `to`], but not what `older` ones delivered. */
   async #replay(
     from: number,
@@ -219,6 +218,7 @@ export class Stream implements Disposable {
 
   #write(events: readonly StoredEvent[], through: number): void {
     const { rights } = this.#principal
+    this.#given = through
     this.#send(
       events.filter(({ topic }) => mayReceive(rights, topic)),
       through,
@@ -256,6 +256,7 @@ export class Stream implements Disposable {
       return
     }
     this.#cursor = batch.through
+    this.#given = batch.through
     this.#give(batch)
   }
 

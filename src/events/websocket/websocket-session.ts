@@ -1,6 +1,5 @@
 import type { WebSocket } from '@fastify/websocket'
 import type { Principal } from '../../auth/principal.ts'
-import { formatPosition } from '../../protocol/position.ts'
 import { BrokerError, toProblem } from '../../protocol/problem.ts'
 import type { Registration } from '../delivery/connections.ts'
 import { QUIET_MS, Stream } from '../delivery/stream.ts'
@@ -109,7 +108,7 @@ export class WebSocketSession {
       op: 'welcome',
       protocol: SESSION_PROTOCOL,
       user,
-      ...(isAdmitted(this.principal) && { position: this.#head() }),
+      ...(isAdmitted(this.principal) && { position: this.#stream.position }),
       pingIntervalMs: PING_INTERVAL_MS,
     })
   }
@@ -147,7 +146,10 @@ export class WebSocketSession {
         case 'publish':
           return this.#succeed(id, await this.#publish(command))
         case 'ping':
-          return this.#succeed(id, isAdmitted(this.principal) ? { position: this.#head() } : {})
+          return this.#succeed(
+            id,
+            isAdmitted(this.principal) ? { position: this.#stream.position } : {},
+          )
       }
     } catch (error) {
       this.#fail(id, error)
@@ -216,11 +218,6 @@ export class WebSocketSession {
   #report(err: unknown): void {
     const { log, requestId } = this.#opening
     log.error({ event: 'events.session', requestId, err }, 'command failed')
-  }
-
-  #head(): string {
-    const { log } = this.#services
-    return formatPosition(log.epoch, log.head)
   }
 
   #dispose(): void {
