@@ -297,19 +297,23 @@ for (const workers of ['0', '2']) {
     })
 
     test('a client is warned before its token expires and stays by renewing it', async () => {
-      const expiresAt = (ms: number) => `expires="${new Date(Date.now() + ms).toISOString()}"`
       const second = 'dbk_second-for-tests-000000000000000000000'
-      const users = USERS_XML.replace(
-        '<token id="reader-1"',
-        `<token id="reader-2" sha256="${sha256(second)}"/><token id="reader-1" ${expiresAt(3000)}`,
-      )
-      await using own = await startGateway({ workers }, users)
+      const usersWith = (expiresMs: number) =>
+        USERS_XML.replace(
+          '<token id="reader-1"',
+          `<token id="reader-2" sha256="${sha256(second)}"/>` +
+            `<token id="reader-1" expires="${new Date(expiresMs).toISOString()}"`,
+        )
+      await using own = await startGateway({ workers }, usersWith(Date.now() + 50_000))
       using renewing = await TestSocket.open(`${own.wsUrl}/ws`, { token: TOKENS.reader })
       using staying = await TestSocket.open(`${own.wsUrl}/ws`, { token: TOKENS.reader })
       const warning = await renewing.wait(({ op }) => op === 'expiring')
       assert.ok(Number(warning['inMs']) <= 60_000)
       const renewed = await renewing.ask({ op: 'auth', token: second })
       assert.deepEqual([renewed['user'], renewed['expires']], ['reader', null])
+      // Sooner than it was said, so that nobody waits for it.
+      await writeFile(join(own.directory, 'config/broker_users.xml'), usersWith(Date.now() + 1000))
+      await own.gateway.reload()
       assert.equal((await staying.closed).code, 4401)
       assert.equal((await renewing.ask({ op: 'ping' }))['op'], 'ok')
     })
