@@ -153,9 +153,14 @@ function section(rounds: readonly Rounds[]): Section {
         'what is found must be what was told. The hooks of the plugin for forms, kept to uploads: 2 us. Names encoded to be ' +
         'measured: 1.5 us. Log lines written one by one: 3 us, and 10 on other threads. Together 70 to 56 us on the main thread, ' +
         'with all cores taken by others.',
-      'What is left beside the 10 us of Fastify, in us of the main thread: a socket write that finds Nginx asleep 5 to 8 more, ' +
-        'collector 3, look at the file 2, log line 2.5, identity 2, child logger and request id 1, description of the file and its ' +
-        '12 header fields 2.5, hooks after the answer 1, target and rights 1.5. Answers of a turn sent together: no difference.',
+      'Then, in parts of a hundred of the main thread at the time: no stream for a body that cannot come, 8; log lines gathered as ' +
+        'bytes, since of text the library measures all that it has gathered with each line, 5. Not worth their lines: no promises where ' +
+        'memory holds the entry and its link, 3; the description of a file written once, 4.5; the key of its inode made once, 3; ' +
+        'series of histograms that are kept, 1; the code of Node in large pages (`--use-largepages=on`), 3, and 24 MB more of each ' +
+        'process. Answers of a turn sent together: no difference.',
+      'What is left beside the 11 us of Fastify, in us of the main thread: look at the file 2.5, log line 2, identity 2, 12 header ' +
+        'fields 1.5, target and rights 1.2, collector 1; the rest is spread over Fastify, its hooks, promises and the longer ' +
+        'head of a request, nothing of it above 0.6.',
     ],
     tables: [
       contenderTable(rounds, [
