@@ -4,7 +4,7 @@
 //
 // `npx node` is the Node of this repository, which runs TypeScript as it is.
 //
-// Outside of this repository the import is 'data-broker'.
+// In another project: `npm run build` here, `npm install <this directory>` there, and the import is 'data-broker'.
 import { BrokerClient } from '../src/client/index.ts'
 
 const broker = new BrokerClient({

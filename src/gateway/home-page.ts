@@ -40,6 +40,8 @@ ${rows}
   const contentSecurityPolicy = [
     "default-src 'none'",
     `style-src 'sha256-${hash}'`,
+    // For whoever tries the broker from the console of this page.
+    "connect-src 'self'",
     "form-action 'none'",
     "base-uri 'none'",
     "frame-ancestors 'none'",

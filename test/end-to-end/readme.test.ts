@@ -28,11 +28,9 @@ before(async () => {
     `#!/bin/sh\nshift\nexec "${process.execPath}" "${BROKER}" "$@"\n`,
   )
   await chmod(join(bin, 'npx'), 0o755)
-  const token = await broker.adminToken()
   env = {
     ...process.env,
     PATH: `${bin}:${process.env['PATH']}`,
-    TOKEN: token,
     BROKER_URL: broker.url,
   }
   const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
@@ -49,6 +47,11 @@ after(() => broker?.[Symbol.asyncDispose]())
 
 function blocksOf(language: string): string[] {
   return blocks.filter((block) => block.language === language).map(({ text }) => text)
+}
+
+/** Of the tour: what follows is pasted into the same shell. */
+function tokenLine(): string {
+  return String(blocksOf('sh')[0]?.split('\n')[0])
 }
 
 async function shell(text: string): Promise<string> {
@@ -70,9 +73,9 @@ test('the tour publishes, reads back, uploads, lists and shows what the upload t
 
 test('a large file is uploaded by parts', async () => {
   const [upload] = blocksOf('bash')
-  await shell(String(upload))
+  await shell(`${tokenLine()}\n${upload}`)
   const stored = await fetch(`${broker.url}/files/builds/app/43/README.md`, {
-    headers: { 'x-broker-token': String(env['TOKEN']) },
+    headers: { 'x-broker-token': await broker.adminToken() },
   })
   assert.equal(await stored.text(), await readFile(join(ROOT, 'README.md'), 'utf8'))
 })
@@ -96,13 +99,14 @@ test('a token is made, the users file is checked, a decision is shown', async ()
 
 /** Publishes until `child` prints something, and returns what. */
 async function hear(command: string, args: readonly string[], topic: string): Promise<string> {
-  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const cwd = broker.directory
+  const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })
   let line: string | undefined
   const heard = once(lines, 'line').then(([text]) => {
     line = text
   })
-  const headers = { 'x-broker-token': String(env['TOKEN']) }
+  const headers = { 'x-broker-token': await broker.adminToken() }
   while (line === undefined) {
     const body = '{"n": 1}'
     await Promise.race([
@@ -116,14 +120,18 @@ async function hear(command: string, args: readonly string[], topic: string): Pr
 
 test('the browser snippet prints what is published', async () => {
   const [snippet] = blocksOf('js')
-  const script = `const token = process.env.TOKEN\n${snippet}`
+  const script = String(snippet).replace("'dbk_...'", `'${await broker.adminToken()}'`)
   const line = await hear(process.execPath, ['--input-type=module', '-e', script], 'ci/snippet')
   assert.match(line, /^ci\/snippet /)
 })
 
 test('the Python snippets subscribe and publish', { skip: PYZMQ_MISSING }, async () => {
   const [subscribe, publish] = blocksOf('python')
-  assert.match(await hear(PYTHON, ['-c', String(subscribe)], 'ci/python'), /^ci\/python /)
-  const { stdout } = await run(PYTHON, ['-c', String(publish)], { env })
-  assert.match(stdout, /^\[b'OK', b'\{"id"/)
+  const inShell = `${tokenLine()}; exec "$0" "$@"`
+  const subscriber = ['-c', inShell, PYTHON, '-c', String(subscribe)]
+  assert.match(await hear('bash', subscriber, 'ci/python'), /^ci\/python /)
+  assert.match(
+    await shell(`${tokenLine()}\n${PYTHON} - <<'END'\n${publish}END`),
+    /^\[b'OK', b'\{"id"/,
+  )
 })

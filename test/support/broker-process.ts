@@ -45,8 +45,10 @@ export class BrokerProcess implements AsyncDisposable {
     await mkdir(join(directory, 'config'))
     await writeFile(join(directory, 'config/broker_users.xml'), USERS_XML)
     const ports = [await freePort(), await freePort(), await freePort()] as const
-    const broker = new BrokerProcess(directory, ports, extra)
+    await using cleanup = new AsyncDisposableStack()
+    const broker = cleanup.use(new BrokerProcess(directory, ports, extra))
     await broker.restart()
+    cleanup.move()
     return broker
   }
 
