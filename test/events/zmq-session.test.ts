@@ -321,11 +321,11 @@ describe('PING', () => {
     await using fixture = await startZmq()
     using peer = dealer(fixture.session)
     await fixture.publish('ci/app', 1)
-    assert.deepEqual((await peer.ask('PING')).body, { position: 'e1:1' })
+    assert.deepEqual((await peer.ask('PING')).body, { position: 'e1:1', subscribed: false })
     await subscribe(peer)
     await fixture.publish('ci/app', 2)
     assert.equal((await peer.receive()).verb, 'EVENT')
-    assert.deepEqual((await peer.ask('PING')).body, { position: 'e1:2' })
+    assert.deepEqual((await peer.ask('PING')).body, { position: 'e1:2', subscribed: true })
   })
 
   it('tells a quiet subscriber how far it has come', async () => {
@@ -410,6 +410,27 @@ describe('a subscription', () => {
     assert.ok(last.body.retryAfterSeconds >= 1)
   })
 
+  it('is told by PONG, as long as there is one', async () => {
+    await using fixture = await startZmq()
+    using peer = dealer(fixture.session)
+    const isSubscribed = async () => {
+      const { verb, body } = await peer.ask('PING')
+      assert.equal(verb, 'PONG')
+      return body.subscribed
+    }
+    assert.equal(await isSubscribed(), false)
+    assertProblem(await peer.ask('SUBSCRIBE', JENKINS, 'other/**', ''), 'FORBIDDEN')
+    assert.equal(await isSubscribed(), false)
+    await subscribe(peer)
+    assert.equal(await isSubscribed(), true)
+    assert.equal((await peer.ask('UNSUBSCRIBE', JENKINS, 'ci/**')).verb, 'OK')
+    assert.equal(await isSubscribed(), false)
+    await subscribe(peer)
+    await fixture.connections.drain(0)
+    assertProblem(await peer.receive(), 'UNAVAILABLE')
+    assert.equal(await isSubscribed(), false)
+  })
+
   it('ends with its connection: a peer that takes the routing id inherits nothing', async () => {
     await using fixture = await startZmq()
     const first = dealer(fixture.session, { routingId: 'same' })
@@ -434,7 +455,9 @@ describe('a subscription', () => {
       await fixture.publish('ci/app', 1)
       second.socket.receiveTimeout = -1
       await second.send('PING')
-      assert.equal((await second.receive()).verb, 'PONG')
+      const { verb, body } = await second.receive()
+      assert.equal(verb, 'PONG')
+      assert.equal(body.subscribed, false)
     } finally {
       second?.[Symbol.dispose]()
     }

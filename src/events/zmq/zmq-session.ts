@@ -185,7 +185,8 @@ export class ZmqSession implements Disposable {
   #pong(): Reply {
     const { log } = this.#services
     const position = this.#subscriptions?.position ?? formatPosition(log.epoch, log.head)
-    return ['PONG', { position }]
+    // libzmq connects again unseen: nothing else tells a peer that its subscriptions are gone.
+    return ['PONG', { position, subscribed: this.#subscriptions !== undefined }]
   }
 
   async #subscribe({ token, filter, since }: Command<'SUBSCRIBE'>): Promise<undefined> {

@@ -55,7 +55,13 @@ function sessionMessages(): Readonly<Record<string, Message>> {
     ),
   )
   const subscribed = Type.Object({ position: schemaRef('Position'), recovered: Type.Boolean() })
-  const position = Type.Object({ position: schemaRef('Position') })
+  const alive = Type.Object({
+    position: schemaRef('Position'),
+    subscribed: Type.Boolean({
+      description:
+        'Whether this connection has subscriptions. Where it has none, the position is that of the log.',
+    }),
+  })
   return {
     publish: frames('PUBLISH', ['PUBLISH', TOKEN, schemaRef('Topic'), payload, attributes], 4),
     published: frames('Published', ['OK', jsonFrame(schemaRef('Receipt'))]),
@@ -64,7 +70,7 @@ function sessionMessages(): Readonly<Record<string, Message>> {
     unsubscribe: frames('UNSUBSCRIBE', ['UNSUBSCRIBE', TOKEN, filter]),
     unsubscribed: frames('Unsubscribed', ['OK', jsonFrame(Type.Object({}))]),
     ping: frames('PING', ['PING']),
-    pong: frames('PONG', ['PONG', jsonFrame(position)]),
+    pong: frames('PONG', ['PONG', jsonFrame(alive)]),
     error: frames('ERROR', ['ERROR', jsonFrame(schemaRef('Problem'))]),
     event: frames('EVENT', ['EVENT', schemaRef('Topic'), EVENT]),
   }
