@@ -3,19 +3,21 @@
 
     BROKER_TOKEN=dbk_... ./zmq_resume.py 'ci/**' position.txt
 
-The position of the last event is kept in a file. Needs pyzmq (Debian: python3-zmq).
+The position of the last event is kept in a file. PING_SECONDS (10) is how long it may take to see that the
+broker was killed and is back. Needs pyzmq (Debian: python3-zmq).
 """
 import json
 import os
 import pathlib
 import sys
+import time
 
 import zmq
 
 endpoint = os.environ.get("BROKER_ZMQ_SESSION", "tcp://127.0.0.1:5557")
 token = os.environ["BROKER_TOKEN"].encode()
 topics, file = sys.argv[1], pathlib.Path(sys.argv[2])
-PING_MS, SILENCE_MS = 10_000, 30_000
+PING_SECONDS, SILENCE_SECONDS = float(os.environ.get("PING_SECONDS", "10")), 30
 
 
 def remember(position):
@@ -35,21 +37,33 @@ def connect():
     return dealer
 
 
-socket = connect()
-silent_ms = 0
+def follow(dealer):
+    """Prints until the subscription is gone; returns how many seconds to wait before the next."""
+    heard = pinged = time.monotonic()
+    while (now := time.monotonic()) < heard + SILENCE_SECONDS:
+        # While events come, too: the broker ends what it does not hear from for 30 seconds.
+        if now >= pinged + PING_SECONDS:
+            dealer.send_multipart([b"PING"])
+            pinged = now
+        if not dealer.poll(1000 * (pinged + PING_SECONDS - now)):
+            continue
+        heard = time.monotonic()
+        verb, *frames = dealer.recv_multipart()
+        body = json.loads(frames[-1])
+        if verb == b"EVENT":
+            print(body["topic"], json.dumps(body.get("data", body.get("data_base64"))), flush=True)
+            remember(body["position"])
+        elif verb == b"PONG" and not body["subscribed"]:
+            # libzmq has connected again unseen, to a broker that knows of no subscription.
+            return 0
+        elif verb == b"ERROR":
+            if "retryAfterSeconds" not in body:
+                sys.exit(body["detail"])
+            return body["retryAfterSeconds"]
+    return 0
+
+
 while True:
-    if not socket.poll(PING_MS):
-        silent_ms += PING_MS
-        if silent_ms >= SILENCE_MS:
-            socket.close()
-            socket, silent_ms = connect(), 0
-        socket.send_multipart([b"PING"])
-        continue
-    silent_ms = 0
-    verb, *frames = socket.recv_multipart()
-    if verb == b"EVENT":
-        event = json.loads(frames[1])
-        print(event["topic"], json.dumps(event.get("data", event.get("data_base64"))), flush=True)
-        remember(event["position"])
-    elif verb == b"ERROR":
-        sys.exit(json.loads(frames[0])["detail"])
+    with connect() as dealer:
+        wait = follow(dealer)
+    time.sleep(wait)

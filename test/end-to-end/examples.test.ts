@@ -172,6 +172,8 @@ test('the TypeScript example prints changes of files', async () => {
   child.kill('SIGKILL')
 })
 
+const example = (name: string) => join(ROOT, 'examples', name)
+
 test('the Python programs publish, subscribe and resume', { skip: PYZMQ_MISSING }, async () => {
   const env = {
     BROKER_USER: 'admin',
@@ -179,7 +181,6 @@ test('the Python programs publish, subscribe and resume', { skip: PYZMQ_MISSING 
     BROKER_ZMQ_SUBSCRIBE: broker.zmqSubscribe,
     BROKER_ZMQ_SESSION: broker.zmqSession,
   }
-  const example = (name: string) => join(ROOT, 'examples', name)
   const say = (data: string) =>
     run(PYTHON, [example('zmq_publish.py'), 'py/x', data], { env: { ...process.env, ...env } })
   using plain = new PythonProcess(example('zmq_subscribe.py'), ['py/'], env)
@@ -211,4 +212,29 @@ test('the Python programs publish, subscribe and resume', { skip: PYZMQ_MISSING 
   assert.ok(!again.lines.includes('py/x "one"'))
   assert.equal(again.lines.filter((line) => line === 'py/x "two"').length, 1)
   assert.match(await readFile(file, 'utf8'), /^[0-9a-z]+:\d+$/)
+})
+
+test('the Python program that resumes does so when the broker was killed, and when it was stopped', {
+  skip: PYZMQ_MISSING,
+}, async () => {
+  const file = join(broker.directory, 'position-across-restarts')
+  const env = { BROKER_TOKEN: admin, BROKER_ZMQ_SESSION: broker.zmqSession, PING_SECONDS: '0.2' }
+  using program = new PythonProcess(example('zmq_resume.py'), ['restarts/**', file], env)
+  const expected: string[] = []
+  const say = async (what: string) => {
+    await publish('restarts/x', what)
+    expected.push(`restarts/x "${what}"`)
+  }
+  const heard = () => program.wait((line) => line === expected.at(-1))
+  await say('before')
+  await heard()
+  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    await broker.kill(signal)
+    await broker.restart()
+    await say(`after ${signal}`)
+    await heard()
+    await say(`long after ${signal}`)
+    await heard()
+  }
+  assert.deepEqual(program.lines, expected)
 })
