@@ -17,7 +17,8 @@ export async function runBroker(argv: readonly string[], terminal: Terminal): Pr
     return (await dispatch(argv, terminal)) ?? EXIT_CODES.ok
   } catch (thrown) {
     const error = reasonToEnd(thrown, terminal)
-    const command = argv.slice(0, 1).find(isFirstWord)
+    const words = findCommand(argv)?.words ?? (isFirstWord(`${argv[0]}`) ? 1 : 0)
+    const command = argv.slice(0, words).join(' ')
     if (!(error instanceof OutputClosed)) terminal.messages.write(describeFailure(error, command))
     return exitCodeOf(error)
   }

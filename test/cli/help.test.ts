@@ -65,7 +65,7 @@ for (const args of [
     const { code, stdout, stderr } = await runBroker(args)
     assert.equal(code, 2, stderr)
     assert.equal(stdout, '')
-    assert.match(stderr, /^broker: .*\n(broker: .*\n)*Try: broker( \w+)? --help\n$/)
+    assert.match(stderr, /^broker: .*\n(broker: .*\n)*Try: broker( \w+){0,2} --help\n$/)
   })
 }
 
@@ -76,6 +76,7 @@ test('the hint of wrong usage leads to a help that there is', async () => {
     [['nonsense', 'ls'], 'broker --help'],
     [['token', 'nonsense'], 'broker token --help'],
     [['ls', '--nonsense'], 'broker ls --help'],
+    [['token', 'create', '--nonsense'], 'broker token create --help'],
   ] as const) {
     const { stderr } = await runBroker(args)
     assert.ok(stderr.endsWith(`\nTry: ${help}\n`), stderr)
