@@ -52,6 +52,7 @@ describe('a session endpoint', () => {
     const last = await peer.receive()
     assert.equal(last.body.code, 'REQUEST_TIMEOUT')
     assert.equal(last.body.ends, 'subscriptions')
+    assert.equal(last.body.retryAfterSeconds, 1)
     assert.equal((await peer.ask('PING')).verb, 'PONG')
   })
 

@@ -354,6 +354,7 @@ describe('a subscription', () => {
     const last = await peer.receive()
     assertProblem(last, 'CREDENTIAL_INVALID')
     assert.equal(last.body.ends, 'subscriptions')
+    assert.equal(last.body.retryAfterSeconds, undefined)
     await fixture.publish('ci/app', 3)
     assert.equal((await peer.ask('PING')).verb, 'PONG')
     assert.equal(fixture.connections.size, 0)

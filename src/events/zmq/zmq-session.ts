@@ -84,7 +84,8 @@ export class ZmqSession implements Disposable {
     if (this.#subscriptions === undefined) return
     this.#outbox.dropEvents()
     const detail = 'nothing came for 30 seconds: PING keeps the subscriptions of a connection'
-    this.#ended(new BrokerError('REQUEST_TIMEOUT', detail, { fields: { ends: 'subscriptions' } }))
+    const fields = { ends: 'subscriptions', retryAfterSeconds: 1 }
+    this.#ended(new BrokerError('REQUEST_TIMEOUT', detail, { fields }))
   }
 
   /** The connection is gone: whoever has its routing id next is somebody else. */

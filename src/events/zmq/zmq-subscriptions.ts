@@ -1,7 +1,7 @@
 import type { Principal } from '../../auth/principal.ts'
 import type { CloseReason } from '../../protocol/close-codes.ts'
 import type { Since } from '../../protocol/position.ts'
-import { BrokerError, type ProblemCode } from '../../protocol/problem.ts'
+import { BrokerError, PROBLEMS, type ProblemCode } from '../../protocol/problem.ts'
 import type { TopicFilter } from '../../protocol/topic-filter.ts'
 import type { Connection, Connections, Registration } from '../delivery/connections.ts'
 import type { Delivery } from '../delivery/delivery.ts'
@@ -116,8 +116,7 @@ export class ZmqSubscriptions implements Connection, Disposable {
   }
 
   drain(retryAfterMs: number): void {
-    const retryAfterSeconds = Math.ceil(retryAfterMs / 1000)
-    this.#endWith(ended('serviceRestart', { retryAfterSeconds }))
+    this.#endWith(ended('serviceRestart', Math.ceil(retryAfterMs / 1000)))
   }
 
   [Symbol.dispose](): void {
@@ -140,13 +139,10 @@ export class ZmqSubscriptions implements Connection, Disposable {
   }
 }
 
-/** `ends` tells it from the reply to a command. */
-function ended(reason: CloseReason, fields = {}): BrokerError {
-  return new BrokerError(
-    END_CODES[reason],
-    'the broker ended the subscriptions of this connection',
-    {
-      fields: { ends: 'subscriptions', ...fields },
-    },
-  )
+/** `ends` tells it from the reply to a command, `retryAfterSeconds` that coming back helps. */
+function ended(reason: CloseReason, retryAfterSeconds = 1): BrokerError {
+  const code = END_CODES[reason]
+  const isPassing = PROBLEMS[code].retry === 'backoff'
+  const fields = { ends: 'subscriptions', ...(isPassing && { retryAfterSeconds }) }
+  return new BrokerError(code, 'the broker ended the subscriptions of this connection', { fields })
 }
