@@ -122,6 +122,52 @@ describe('a backup', () => {
     assert.match(stderr, /not empty/)
   })
 
+  test('is not restored over another users file or other files without --force', async () => {
+    const live = join(broker.directory, 'config/broker_users.xml')
+    const former = await readFile(live, 'utf8')
+    const elsewhere = join(home, 'elsewhere')
+    const users = join(elsewhere, 'users.xml')
+    const files = join(elsewhere, 'files')
+    const data = join(elsewhere, 'new/data')
+    const args = [archive, '--data', data, '--users', users, '--files', `file:${files}`]
+    const refused = async (words: string, ...given: string[]) => {
+      const before = await readdir(elsewhere, { recursive: true })
+      const { code, stderr } = await restore(...given)
+      assert.equal(code, 1)
+      assert.ok(stderr.includes(words), stderr)
+      assert.deepEqual(await readdir(elsewhere, { recursive: true }), before)
+    }
+    await mkdir(files, { recursive: true })
+    await writeFile(live, `${former}\n`)
+    await refused(
+      `${live} is there and is not that of the backup; --force sets`,
+      archive,
+      '--data',
+      data,
+    )
+    assert.equal(await readFile(live, 'utf8'), `${former}\n`)
+    await writeFile(live, former)
+    await writeFile(users, former)
+    await writeFile(join(files, 'here'), 'before')
+    await refused(`${files} is not empty; --force sets it aside`, ...args)
+    await refused('nope.tar is not there', join(home, 'nope.tar'), ...args.slice(1))
+
+    const forced = await restore(...args, '--force')
+    assert.equal(forced.code, 0, forced.stderr)
+    const aside = (await readdir(elsewhere)).filter((name) => name.includes('.before-'))
+    assert.equal(aside.length, 1)
+    assert.ok(aside[0]?.startsWith('files.before-'))
+    assert.deepEqual((await readdir(data)).sort(), ['state'])
+    assert.ok(forced.stderr.includes(`${files} was replaced; it is now ${elsewhere}/${aside[0]}`))
+
+    await rm(data, { recursive: true })
+    await rm(files, { recursive: true })
+    const again = await restore(...args)
+    assert.equal(again.code, 0, again.stderr)
+    assert.ok(!again.stderr.includes('replaced'))
+    assert.equal(await readFile(join(files, DEEP.slice('files/'.length)), 'utf8'), 'content')
+  })
+
   test('is restored with its files, and whoever knows more is told so', async () => {
     const done = await restore(archive, '--force')
     assert.equal(done.code, 0, done.stderr)

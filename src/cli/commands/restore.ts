@@ -11,6 +11,7 @@ export const restore: Command = {
   help: () => `Usage: broker restore FILE [--force] [SETTING...]
 
 Puts a backup in the place of the data directory and of the users file. The broker must not run.
+Without --force nothing may be in their place, but for the very users file that the backup holds.
 Clients that come back with a position of before are told EVENTS MISSED, reason epoch.
 
 Options:
@@ -22,7 +23,7 @@ ${settingsHelp(OWN_FLAGS)}`,
     const [file] = operands
     if (file === undefined) throw new UsageError('which FILE? usage: broker restore FILE')
     const { data, events, files, users } = settings
-    const { time, hasFiles } = await restoreBackup(file, {
+    const { time, hasFiles, setAside } = await restoreBackup(file, {
       data,
       database: events.kind === 'sqlite' ? events.path : join(data, 'state', 'broker.db'),
       files: files.path,
@@ -31,6 +32,7 @@ ${settingsHelp(OWN_FLAGS)}`,
       force: own.has('--force'),
     })
     messages.write(`restored the state of ${time}\n`)
+    for (const { from, to } of setAside) messages.write(`${from} was replaced; it is now ${to}\n`)
     if (!hasFiles) {
       messages.write(`the backup holds no files: bring ${files.path} back before the start\n`)
     }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, realpath, rm } from 'node:fs/promises'
-import { join, relative, sep } from 'node:path'
+import { mkdir, readdir, readFile, realpath, rm, stat } from 'node:fs/promises'
+import { dirname, join, relative, sep } from 'node:path'
 import { Database } from '../../database/database.ts'
 import type { BackupSummary } from './backup-manifest.ts'
 import { DATABASE_ENTRY, FILES_PREFIX, STATE_ENTRIES, USERS_ENTRY } from './backup-manifest.ts'
+import { makeDirectories } from './made-directories.ts'
 import { exists, swapIn } from './swap-in.ts'
 import { unpackBackup } from './unpack-backup.ts'
 
@@ -16,8 +17,13 @@ export interface RestoreTarget {
   readonly users: string
   /** Of the restored log: whoever holds a position of before is told that events are missing. */
   readonly newEpoch: string
-  /** Puts aside what is there; without it nothing may be there. */
+  /** Puts aside what is there; without it nothing may be there but the same users file. */
   readonly force: boolean
+}
+
+export interface RestoredBackup extends BackupSummary {
+  /** What was in the place of something, and the name that it has now. */
+  readonly setAside: readonly { readonly from: string; readonly to: string }[]
 }
 
 /**
@@ -26,12 +32,10 @@ export interface RestoreTarget {
  *
  * @throws {Error} in words for the operator
  */
-export async function restoreBackup(file: string, target: RestoreTarget): Promise<BackupSummary> {
+export async function restoreBackup(file: string, target: RestoreTarget): Promise<RestoredBackup> {
   const { data, database, files, force } = target
-  await mkdir(data, { recursive: true })
-  if (!force && (await readdir(data)).length > 0) {
-    throw new Error(`${data} is not empty; with --force what is there is put aside`)
-  }
+  if (!(await exists(file))) throw new Error(`${file} is not there`)
+  if (!force) await refuseTaken(data, 'data')
   // Held while it takes long: no broker runs, nor starts.
   await using held = (await exists(database)) ? await Database.open(database) : undefined
   const draft = `.restore-${randomUUID()}`
@@ -48,7 +52,9 @@ export async function restoreBackup(file: string, target: RestoreTarget): Promis
     const isState = STATE_ENTRIES.some((known) => known === name)
     return isState ? join(state + draft, relative('state', name)) : undefined
   }
-  const replaced = [state, users, ...(isInState ? [] : [database])]
+  const replaced = [state, ...(isInState ? [] : [database])]
+  const places = [...replaced, users, files]
+  await using made = await makeDirectories(places.map(dirname))
   try {
     const summary = await unpackBackup(file, draftOf)
     await makeNew(databaseDraft, target.newEpoch)
@@ -58,15 +64,38 @@ export async function restoreBackup(file: string, target: RestoreTarget): Promis
       // The files are those of the index now, whatever disk they lie on: the volume is marked anew.
       await rm(`${state + draft}/volumes/default/volume-id`, { force: true })
     }
+    if (!(await isSame(users, users + draft))) replaced.push(users)
+    if (!force) {
+      const settings = new Map([
+        [users, 'users'],
+        [database, 'events'],
+      ])
+      for (const place of replaced) await refuseTaken(place, settings.get(place) ?? 'files')
+    }
     const aside = `.before-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`
     // It would take the journal of its path away, which is soon that of another database.
     await held?.close()
-    await swapIn(replaced, draft, aside)
-    return summary
+    const taken = await swapIn(replaced, draft, aside)
+    made.keep()
+    return { ...summary, setAside: taken.map((from) => ({ from, to: from + aside })) }
   } finally {
-    for (const place of [...replaced, files])
-      await rm(place + draft, { recursive: true, force: true })
+    for (const place of places) await rm(place + draft, { recursive: true, force: true })
   }
+}
+
+/** @param setting - that names the place */
+async function refuseTaken(place: string, setting: string): Promise<void> {
+  const found = await stat(place).catch(() => undefined)
+  if (found === undefined) return
+  const isDirectory = found.isDirectory()
+  if (isDirectory && (await readdir(place)).length === 0) return
+  const state = isDirectory ? 'is not empty' : 'is there and is not that of the backup'
+  throw new Error(`${place} ${state}; --force sets it aside, or --${setting} names another place`)
+}
+
+async function isSame(place: string, draft: string): Promise<boolean> {
+  const present = await readFile(place).catch(() => undefined)
+  return present?.equals(await readFile(draft)) === true
 }
 
 /**

@@ -51,7 +51,9 @@ export async function unpackBackup(
   } catch (cause) {
     archive.destroy()
     await reading.catch(() => {})
-    throw new Error(`${file} is damaged or no backup: ${(cause as Error).message}`, { cause })
+    const { errno, message } = cause as NodeJS.ErrnoException
+    const verdict = errno === undefined ? 'is damaged or no backup' : 'could not be unpacked'
+    throw new Error(`${file} ${verdict}: ${message}`, { cause })
   }
   if (!manifest) throw new Error(`${file} is cut short: its manifest is missing`)
   if (manifest.format !== BACKUP_FORMAT) {
