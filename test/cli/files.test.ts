@@ -118,6 +118,20 @@ test('get leaves the file as it was when the content is not what its digest says
   assert.deepEqual(await readdir(place.cwd), ['app.txt'])
 })
 
+test('get of a directory fails and writes nothing', async () => {
+  await using place = await setUp()
+  await writeFile(join(place.cwd, 'builds'), 'old')
+  place.broker.answer = ({ url }) =>
+    url === '/files/builds'
+      ? { status: 307, headers: { location: 'builds/' } }
+      : { json: { path: 'builds', entries: [], next: null } }
+  const { code, stderr } = await place.run('get', 'builds')
+  assert.equal(code, 5)
+  assert.match(stderr, /builds is a directory/)
+  assert.deepEqual(await readdir(place.cwd), ['builds'])
+  assert.equal(await readFile(join(place.cwd, 'builds'), 'utf8'), 'old')
+})
+
 test('get that is interrupted ends with 130 and leaves nothing', async () => {
   await using place = await setUp()
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>()

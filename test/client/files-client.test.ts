@@ -171,6 +171,21 @@ test('head tells of a file that is there and fails for one that is not', async (
   await assert.rejects(client.files.head('a'), { code: 'NOT_FOUND' })
 })
 
+test('a directory is no file, and no other answer that leads elsewhere is followed', async () => {
+  await using broker = await FakeBroker.start()
+  await using client = clientOf(broker)
+  broker.answerWith({ status: 307, headers: { location: 'b%20c/' } })
+  const expected = { code: 'PATH_CONFLICT', message: 'a/b c is a directory' }
+  await assert.rejects(client.files.get('a/b c'), expected)
+  await assert.rejects(client.files.head('a/b c'), expected)
+  broker.answerWith({ status: 302, headers: { location: 'https://broker.example/?x' } })
+  const moved = { code: 'REQUEST_INVALID', message: /leads to https:\/\/broker\.example: / }
+  await assert.rejects(client.files.get('a'), moved)
+  await assert.rejects(client.files.put('a', 'abc'), moved)
+  await assert.rejects(client.events.publish('a', 'abc'), moved)
+  assert.equal(broker.requests.length, 5)
+})
+
 test('list follows the cursor from page to page', async () => {
   await using broker = await FakeBroker.start()
   const file = (name: string) => ({ name, type: 'file', size: 1 })

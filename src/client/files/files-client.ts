@@ -93,13 +93,13 @@ export class FilesClient {
   /**
    * Collects a file. A download that breaks off goes on where it was, as long as the file is the same.
    *
-   * @throws {BrokerError} `NOT_FOUND`, `PRECONDITION_FAILED`, `RANGE_NOT_SATISFIABLE`, `FORBIDDEN`, ...
+   * @throws {BrokerError} `NOT_FOUND`, `PATH_CONFLICT` for a directory, `PRECONDITION_FAILED`, `RANGE_NOT_SATISFIABLE`, `FORBIDDEN`, ...
    */
   async get(path: string, options: GetOptions = {}): Promise<FileDownload> {
     const { range, ifMatch, signal } = options
     const target = fileUrl(path)
     const ask = (headers: Record<string, string>) =>
-      this.#requests.send({ method: 'GET', target, headers, repeat: 'always', signal })
+      this.#requests.send({ method: 'GET', target, file: path, headers, repeat: 'always', signal })
     const response = await ask({
       accept: '*/*',
       ...(range !== undefined && { range: rangeHeader(range.start, range.end) }),
@@ -127,7 +127,7 @@ export class FilesClient {
   /** What is known of a file, without its content. */
   async head(path: string, options: ConditionOptions = {}): Promise<FileInfo> {
     const request = this.#conditional('HEAD', fileUrl(path), options)
-    return fileInfoOf(await this.#requests.send({ ...request, repeat: 'always' }))
+    return fileInfoOf(await this.#requests.send({ ...request, file: path, repeat: 'always' }))
   }
 
   /** What is in a directory, in the order of names; `''` for the top. Pages are fetched as they are needed. */

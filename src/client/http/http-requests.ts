@@ -3,6 +3,7 @@ import type { Connection } from '../connection.ts'
 import { delay } from './delay.ts'
 import { NetworkError } from './network-error.ts'
 import { problemOfResponse } from './received-problem.ts'
+import { redirectProblem } from './redirect-problem.ts'
 
 /**
  * When a request may be sent again: `always` when a second time does no harm, `refused` only when the
@@ -14,6 +15,8 @@ export interface BrokerRequest {
   readonly method: string
   /** Percent-encoded, with its query; begins with `/`. */
   readonly target: string
+  /** The path of the file that is asked for: a directory is none. */
+  readonly file?: string
   readonly headers?: Readonly<Record<string, string>>
   /** Asked anew for every attempt. */
   readonly body?: () => string | Blob | ReadableStream<Uint8Array>
@@ -38,7 +41,7 @@ export class HttpRequests {
   }
 
   /**
-   * @returns an answer with a status below 400
+   * @returns an answer with a status below 400 that is no redirect
    * @throws {BrokerError} what the broker refused
    * @throws {NetworkError} when it could not be reached
    */
@@ -83,8 +86,10 @@ export class HttpRequests {
       ...request.headers,
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
     }
-    const response = await fetch(baseUrl + request.target, {
+    const url = baseUrl + request.target
+    const response = await fetch(url, {
       method: request.method,
+      redirect: 'manual',
       headers,
       signal,
       ...(body !== undefined && { body }),
@@ -94,7 +99,10 @@ export class HttpRequests {
       throw new NetworkError(`cannot reach ${baseUrl}: ${reasonOf(cause)}`, { cause })
     })
     if (response.status >= 400) throw await problemOfResponse(response)
-    return response
+    const elsewhere = redirectProblem(response, url, request.file)
+    if (elsewhere === undefined) return response
+    await response.body?.cancel()
+    throw elsewhere
   }
 
   #signalOf(request: BrokerRequest): AbortSignal {
