@@ -10,6 +10,9 @@ import type { Result } from '../protocol/result.ts'
 import { describeFault } from './describe-failure.ts'
 import { describeSystemError } from './describe-system-error.ts'
 
+/** Follows what was changed: a token that was just made is 401 for that long. */
+export const TAKEN_OVER = 'a running broker takes it over within a second'
+
 /** A users file as it was read. */
 export interface UsersFileOnDisk {
   readonly path: string

@@ -63,8 +63,8 @@ export interface OpenFiles extends AsyncDisposable {
   versionUsage(): Promise<VersionUsage>
 }
 
-/** The users file is small and written at once: it need not be quiet for long. */
-const USERS_SETTLE_MS = 200
+/** The users file is small and written at once, and half of one is not well-formed: somebody waits for it. */
+const USERS_SETTLE_MS = 100
 
 export async function openFiles(settings: Settings, deps: OpenFilesDeps): Promise<OpenFiles> {
   const { database, tell, log } = deps

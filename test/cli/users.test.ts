@@ -88,6 +88,7 @@ test('token create --write adds it to the file, which keeps its mode and its lin
   const first = await place.run(...args)
   const second = await place.run(...args)
   assert.deepEqual([first.code, second.code], [0, 0], first.stderr + second.stderr)
+  assert.match(first.stderr, /jenkins-1 was added to .*; a running broker takes it over within a s/)
   const { token, id, user, expires } = JSON.parse(first.stdout)
   assert.deepEqual([id, user], ['jenkins-1', 'jenkins'])
   assert.equal(JSON.parse(second.stdout).id, 'jenkins-2')

@@ -9,6 +9,7 @@ import {
   readUsersFileOnDisk,
   requireUser,
   saveUsersFile,
+  TAKEN_OVER,
   type UsersFileOnDisk,
 } from '../users-file-on-disk.ts'
 import { localSettings, USERS_OPTION } from '../users-file-option.ts'
@@ -17,7 +18,7 @@ export const tokenCreate = defineCommand({
   usage: 'broker token create --user NAME [--expires 90d] [--note TEXT] [--write]',
   summary: 'Makes a token for a user and prints it, this once.',
   details: `Without --write it also prints the element to be put into the user of the users file.
-With --write the element is added there; a running broker takes it over within seconds.`,
+With --write the element is added there; a running broker takes it over within a second.`,
   options: {
     user: { type: 'string', short: 'u', value: 'NAME', help: 'whose token it is' },
     expires: {
@@ -57,7 +58,7 @@ With --write the element is added there; a running broker takes it over within s
       terminal.messages.write(`there is no user ${user} in ${settings.users} yet\n`)
     }
     if (write) {
-      terminal.messages.write(`${token.id} was added to ${settings.users}\n`)
+      terminal.messages.write(`${token.id} was added to ${settings.users}; ${TAKEN_OVER}\n`)
     } else if (json) {
       terminal.messages.write(`${tokenElement(token)}\n`)
     } else {

@@ -1,7 +1,7 @@
 import { removeToken } from '../../auth/users-file/edit-users-file.ts'
 import { BrokerError } from '../../protocol/problem.ts'
 import { defineCommand } from '../command.ts'
-import { readUsersFileOnDisk, saveUsersFile } from '../users-file-on-disk.ts'
+import { readUsersFileOnDisk, saveUsersFile, TAKEN_OVER } from '../users-file-on-disk.ts'
 import { localSettings, USERS_OPTION } from '../users-file-option.ts'
 
 export const tokenRevoke = defineCommand({
@@ -24,7 +24,7 @@ export const tokenRevoke = defineCommand({
       throw new BrokerError('NOT_FOUND', `there is no token ${id} in ${path}`)
     await saveUsersFile(file, removeToken(text, id), settings.data)
     if (options.json) await terminal.output.line(JSON.stringify({ id, user: owner.name }))
-    else terminal.messages.write(`${id} was removed from ${path}\n`)
+    else terminal.messages.write(`${id} was removed from ${path}; ${TAKEN_OVER}\n`)
     return 0
   },
 })

@@ -5,7 +5,12 @@ import { parseDuration } from '../../gateway/settings/settings-units.ts'
 import type { Result } from '../../protocol/result.ts'
 import { defineCommand } from '../command.ts'
 import { UsageError } from '../usage-error.ts'
-import { readUsersFileOnDisk, requireUser, saveUsersFile } from '../users-file-on-disk.ts'
+import {
+  readUsersFileOnDisk,
+  requireUser,
+  saveUsersFile,
+  TAKEN_OVER,
+} from '../users-file-on-disk.ts'
 import { localSettings, USERS_OPTION } from '../users-file-option.ts'
 import { expiryOf, freeId } from './token-create.ts'
 
@@ -44,7 +49,7 @@ What ends sooner keeps its end. "broker users list --in-force --json" tells whet
     const expires = expiresMs === undefined ? null : new Date(expiresMs).toISOString()
     const answer = { token: secret, id, user: name, expires, ending }
     await terminal.output.line(options.json ? JSON.stringify(answer) : secret)
-    terminal.messages.write(`${id} was added to ${file.path}\n`)
+    terminal.messages.write(`${id} was added to ${file.path}; ${TAKEN_OVER}\n`)
     for (const one of ending) terminal.messages.write(`${one.id} ends at ${one.expires}\n`)
     return 0
   },

@@ -1,6 +1,11 @@
 import { removeUser } from '../../auth/users-file/edit-users-file.ts'
 import { defineCommand } from '../command.ts'
-import { readUsersFileOnDisk, requireUser, saveUsersFile } from '../users-file-on-disk.ts'
+import {
+  readUsersFileOnDisk,
+  requireUser,
+  saveUsersFile,
+  TAKEN_OVER,
+} from '../users-file-on-disk.ts'
 import { localSettings, USERS_OPTION } from '../users-file-option.ts'
 
 export const usersRemove = defineCommand({
@@ -18,7 +23,7 @@ export const usersRemove = defineCommand({
     requireUser(file, user)
     await saveUsersFile(file, removeUser(file.text, user), settings.data)
     if (options.json) await terminal.output.line(JSON.stringify({ user }))
-    else terminal.messages.write(`${user} was removed from ${file.path}\n`)
+    else terminal.messages.write(`${user} was removed from ${file.path}; ${TAKEN_OVER}\n`)
     return 0
   },
 })
