@@ -33,7 +33,7 @@ export function subscribe({ url, token, filters, onEvent, onState }) {
     socket.onmessage = ({ data }) => receive(JSON.parse(data))
     socket.onclose = ({ code, reason }) => {
       if (isEnded) return
-      if (!RECONNECTABLE.has(code)) return onState(`ended: ${problem || reason || code}`)
+      if (!RECONNECTABLE.has(code)) return onState(`ended: ${reason || problem || code}`)
       onState(broken)
       setTimeout(connect, retryMs * (0.5 + Math.random()))
       retryMs = Math.min(retryMs * 2, 30_000)

@@ -135,6 +135,17 @@ test('subscribe whose output is closed ends quietly', async () => {
   assert.deepEqual([code, stderr], [0, ''])
 })
 
+test('subscribe whose token expires says so, and not that one is missing', async () => {
+  await using broker = await FakeBroker.start()
+  broker.onPeer = async (peer) => {
+    await peer.accept()
+    peer.close(4401, 'the credential has expired')
+  }
+  const ran = await runBroker(['subscribe', '**'], { env: { BROKER_URL: broker.url } })
+  const stderr = 'broker: the credential has expired (CREDENTIAL_INVALID)\n'
+  assert.deepEqual(ran, { code: 3, stdout: '', stderr })
+})
+
 test('subscribe that is refused ends with the code of the refusal', async () => {
   await using broker = await FakeBroker.start()
   broker.onPeer = async (peer) => {

@@ -159,7 +159,7 @@ test('a gap comes as the event it is', async () => {
 
 for (const [closeCode, code] of [
   [4400, 'COMMAND_INVALID'],
-  [4401, 'UNAUTHENTICATED'],
+  [4401, 'CREDENTIAL_INVALID'],
   [4403, 'FORBIDDEN'],
   [4408, 'REQUEST_TIMEOUT'],
   [1009, 'TOO_LARGE'],

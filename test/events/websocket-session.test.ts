@@ -244,7 +244,8 @@ for (const workers of ['0', '2']) {
       const without = USERS_XML.replace(/ *<user name="reader".*\n/, '')
       await writeFile(join(own.directory, 'config/broker_users.xml'), without)
       await own.gateway.reload()
-      assert.equal((await reader.closed).code, 4401)
+      const closed = { code: 4401, reason: 'the credential was removed' }
+      assert.deepEqual(await reader.closed, closed)
       await publish(own, 'ci/x', 'on')
       await dashboard.waitEvents(1)
     })
@@ -307,6 +308,7 @@ for (const workers of ['0', '2']) {
       await using own = await startGateway({ workers }, usersWith(Date.now() + 50_000))
       using renewing = await TestSocket.open(`${own.wsUrl}/ws`, { token: TOKENS.reader })
       using staying = await TestSocket.open(`${own.wsUrl}/ws`, { token: TOKENS.reader })
+      using plain = await TestSocket.open(`${own.wsUrl}/events/ci/**`, { token: TOKENS.reader })
       const warning = await renewing.wait(({ op }) => op === 'expiring')
       assert.ok(Number(warning['inMs']) <= 60_000)
       const renewed = await renewing.ask({ op: 'auth', token: second })
@@ -314,7 +316,9 @@ for (const workers of ['0', '2']) {
       // Sooner than it was said, so that nobody waits for it.
       await writeFile(join(own.directory, 'config/broker_users.xml'), usersWith(Date.now() + 1000))
       await own.gateway.reload()
-      assert.equal((await staying.closed).code, 4401)
+      const closed = { code: 4401, reason: 'the credential has expired' }
+      assert.deepEqual(await staying.closed, closed)
+      assert.deepEqual(await plain.closed, closed)
       assert.equal((await renewing.ask({ op: 'ping' }))['op'], 'ok')
     })
   })

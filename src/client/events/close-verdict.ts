@@ -9,7 +9,7 @@ const FINAL: ReadonlyMap<number, ProblemCode> = new Map([
   [CLOSE_CODES.messageTooBig, 'TOO_LARGE'],
   [1010, 'COMMAND_INVALID'],
   [CLOSE_CODES.protocolError, 'COMMAND_INVALID'],
-  [CLOSE_CODES.unauthenticated, 'UNAUTHENTICATED'],
+  [CLOSE_CODES.unauthenticated, 'CREDENTIAL_INVALID'],
   [CLOSE_CODES.forbidden, 'FORBIDDEN'],
   [CLOSE_CODES.authenticationTimeout, 'REQUEST_TIMEOUT'],
 ])

@@ -22,6 +22,6 @@ export interface Sink {
   onceDrained(callback: () => void): void
   /** Tells how far a quiet stream has come; does nothing where the transport cannot. */
   position(position: string): void
-  /** Ends the connection. */
-  end(reason: CloseReason): void
+  /** Ends the connection; `detail` says why in words, where the transport can. */
+  end(reason: CloseReason, detail?: string): void
 }

@@ -133,7 +133,9 @@ export class Stream implements Disposable {
   /** Judges the connection by the users table now in force; `undefined` when its credential is gone. */
   judge(principal: Principal | undefined): void {
     if (principal === undefined) {
-      this.#end('unauthenticated')
+      const { expiresMs = Infinity } = this.#principal.credential ?? {}
+      const end = expiresMs <= Date.now() ? 'has expired' : 'was removed'
+      this.#end('unauthenticated', `the credential ${end}`)
       return
     }
     const { rights } = principal
@@ -293,9 +295,9 @@ export class Stream implements Disposable {
     return formatPosition(this.#log.epoch, offset)
   }
 
-  #end(reason: CloseReason): void {
+  #end(reason: CloseReason, detail?: string): void {
     if (reason === 'slowConsumer') this.#delivery.counters.slow()
     this[Symbol.dispose]()
-    this.#sink.end(reason)
+    this.#sink.end(reason, detail)
   }
 }
