@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import type { Database } from '../database/database.ts'
 import { errorCode } from '../files/store/storage-fault.ts'
-import { freeBytesAt } from '../files/uploads/free-space.ts'
+import { freeBytesAt, inMebibytes } from '../files/uploads/free-space.ts'
 import type { WatchStatus } from '../files/watch/watch-status.ts'
 import type { OpenFiles } from './open-files.ts'
 import type { ComponentState } from './operations.ts'
@@ -15,6 +15,8 @@ export interface ComponentDeps {
   readonly data: string
   /** The directory of the default volume. */
   readonly volume: string
+  /** What uploads must leave free. */
+  readonly reserveBytes: number
   /** The users file. */
   readonly users: string
   readonly database: Database
@@ -36,9 +38,13 @@ const DATABASE_ANSWER_MS = 5000
 export async function componentStates(
   deps: ComponentDeps,
 ): Promise<Readonly<Record<string, ComponentState>>> {
-  const { data, volume, files, workers, front, zmqEndpoints } = deps
+  const { data, volume, reserveBytes, files, workers, front, zmqEndpoints } = deps
   const { wanted, running } = workers.counts
-  const [log, disk, room] = await Promise.all([logState(deps), faultOf(data), faultOf(volume)])
+  const [log, disk, room] = await Promise.all([
+    logState(deps),
+    faultOf(data),
+    faultOf(volume, reserveBytes),
+  ])
   const hashFailures = files.hashFailures()
   return {
     log,
@@ -81,11 +87,13 @@ async function usersState({ users, files }: ComponentDeps): Promise<ComponentSta
 }
 
 /** Why nothing can be written below `directory`; of a missing one somebody else speaks. */
-async function faultOf(directory: string): Promise<string | undefined> {
+async function faultOf(directory: string, reserveBytes = 0): Promise<string | undefined> {
   try {
-    if ((await freeBytesAt(directory)) < LEAST_FREE_BYTES) return 'the disk is full'
+    const freeBytes = await freeBytesAt(directory)
+    if (freeBytes < LEAST_FREE_BYTES) return 'the disk is full'
     await access(directory, constants.W_OK)
-    return undefined
+    if (freeBytes >= reserveBytes) return undefined
+    return `less than ${inMebibytes(reserveBytes)} are free: uploads are refused`
   } catch (error) {
     const code = errorCode(error)
     if (code === 'ENOENT') return undefined

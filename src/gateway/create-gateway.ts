@@ -292,7 +292,7 @@ function serveOperations(
   showFiles(metrics, files, { files: volume, data })
   showDatabase(metrics, database, path)
   const zmqEndpoints = zmq.subscribeEndpoints.length + zmq.sessionEndpoints.length
-  const places = { data, volume, users }
+  const places = { data, volume, users, reserveBytes: files.policy.limits.freeBytes }
   const parts = { ...places, database, storage, files, workers, front: trust, zmqEndpoints }
   installOperations(app, { version, metrics, components: () => componentStates(parts) })
   const taken = audit.backupTaken.bind(audit)

@@ -122,8 +122,9 @@ test('the users file is replaced where its link leads, and keeps its mode', asyn
 })
 
 test('an upload that would use up the space to stay free is STORAGE_FULL', async () => {
-  await using subject = await openDiskStore({ limits: { freeBytes: Number.MAX_SAFE_INTEGER } })
-  await assert.rejects(put(subject.store, 'x', 'one'), { code: 'STORAGE_FULL' })
+  await using subject = await openDiskStore({ limits: { freeBytes: 2 ** 52 } })
+  const message = 'less than 4294967296 MiB would stay free on the disk'
+  await assert.rejects(put(subject.store, 'x', 'one'), { code: 'STORAGE_FULL', message })
   await assert.rejects(put(subject.store, 'x', Buffer.alloc(700_000)), { code: 'STORAGE_FULL' })
   assert.deepEqual(await subject.leftovers(), [])
 })

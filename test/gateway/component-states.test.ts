@@ -21,6 +21,7 @@ async function statesOf(database: Database, changes: Partial<ComponentDeps>) {
   const deps: ComponentDeps = {
     data: tmpdir(),
     volume: tmpdir(),
+    reserveBytes: 0,
     users: import.meta.filename,
     database,
     storage: new StorageHealth({ error: () => {}, info: () => {} }),
@@ -48,6 +49,14 @@ test('a full disk under the state is not ready, one under the files only told', 
   const { disk, files } = await statesOf(database, { data: FULL, volume: FULL })
   assert.deepEqual(disk, { ready: false, detail: 'the disk is full' })
   assert.deepEqual(files, { ready: true, detail: 'the disk is full' })
+})
+
+test('a disk that has less than uploads must leave is told, and stops nothing', async () => {
+  await using database = await Database.open(':memory:')
+  const { disk, files } = await statesOf(database, { reserveBytes: 2 ** 52 })
+  assert.deepEqual(disk, { ready: true })
+  const detail = 'less than 4294967296 MiB are free: uploads are refused'
+  assert.deepEqual(files, { ready: true, detail })
 })
 
 test('a users file that is refused, or gone, is told and stops nothing', async () => {

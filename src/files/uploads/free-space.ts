@@ -63,7 +63,8 @@ export class FreeSpace {
       const isStale = performance.now() - this.#measuredAtMs > TRUST_MS
       if (isStale || !isEnough()) await this.#measure()
       if (!isEnough()) {
-        throw new BrokerError('STORAGE_FULL', 'the space that is to stay free would be used up')
+        const detail = `less than ${inMebibytes(this.#reserveBytes)} would stay free on the disk`
+        throw new BrokerError('STORAGE_FULL', detail)
       }
     }
     reserved()
@@ -73,6 +74,10 @@ export class FreeSpace {
     this.#freeBytes = await this.#measureFree()
     this.#measuredAtMs = performance.now()
   }
+}
+
+export function inMebibytes(bytes: number): string {
+  return `${Number((bytes / 2 ** 20).toFixed(2))} MiB`
 }
 
 /** Bytes that are free on the device of a directory. */

@@ -65,7 +65,8 @@ that states something counts for it. Its limits are those of the default volume:
       "rules": [{ "paths": "releases/**", "conditional": true }]
     }
 
-- **freeSpace** stays free on the device, uploads under way counted as what they announce. 507.
+- **freeSpace**, 64MiB unless it says otherwise, stays free on the device, uploads under way counted as what
+  they announce. 507.
 - **quota** is of all files together, **userQuota** of those whose present content one user uploaded;
   anonymous uploads count together, what is put on disk for nobody. What an upload replaces is credited. An
   edit on disk is never refused: it only leaves less to uploads. 507.
