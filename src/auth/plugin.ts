@@ -31,9 +31,12 @@ export function installIdentity(app: FastifyInstance, deps: PluginDeps): void {
       request.principal = identifyRequest(request, deps)
     } catch (error) {
       if (error instanceof BrokerError) {
-        const { id: requestId, ip } = request
+        const { id: requestId, ip, headers } = request
+        const { code } = error
         const from = addressSource(ip)
-        const fields = { event: 'auth.refused', requestId, code: error.code, from }
+        // What may have to be added to those allowed; a real one is no longer than a host name can be.
+        const origin = code === 'ORIGIN_FORBIDDEN' ? headers.origin?.slice(0, 300) : undefined
+        const fields = { event: 'auth.refused', requestId, code, from, origin }
         request.log.info(fields, 'refused')
         deps.refused?.(error, request)
       }

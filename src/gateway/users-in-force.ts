@@ -148,7 +148,10 @@ export class UsersInForce implements AsyncDisposable {
     const bytes = await readFile(file)
     const read = await readUsersFile(bytes, this.#rules)
     if (!read.ok) {
-      log.error({ event: 'auth.users.refused', errors: read.error }, 'users file refused')
+      log.error(
+        { event: 'auth.users.refused', errors: read.error },
+        'users file refused; the last good one is in force',
+      )
       return undefined
     }
     const diff = diffUsers(this.#file, read.value)

@@ -134,8 +134,8 @@ export class ChangeTeller {
     const uploader = known?.sha256 === content.sha256 ? known.uploader : undefined
     const { sha256, before } = content
     const entry: IndexEntry = { path, fingerprint: before, sha256, uploader }
-    if (faults.length > 0) return this.#tellRefused(entry, faults, origin)
-    this.#refused.delete(path)
+    if (faults.length > 0) return this.#tellRefused(entry, known, faults, origin)
+    const wasRefused = this.#refused.delete(path)
     const type = known === undefined ? 'FILE CREATED' : 'FILE UPDATED'
     const changes =
       known?.sha256 === entry.sha256 ? [] : told(origin, (of) => [contentChange(type, entry, of)])
@@ -143,6 +143,13 @@ export class ChangeTeller {
     await copy?.keep()
     await this.#deps.index.apply({ put: [entry], changes })
     if (copy !== undefined) await this.#deps.content.retain(path, entry.sha256)
+    // Of the content that was good before, no event tells that it is there again.
+    if (wasRefused && changes.length === 0) {
+      this.#deps.log.info(
+        { event: 'files.accepted', path },
+        'content on disk is the good one again',
+      )
+    }
   }
 
   async tellMove(
@@ -162,6 +169,7 @@ export class ChangeTeller {
 
   async #tellRefused(
     entry: IndexEntry,
+    known: IndexEntry | undefined,
     errors: readonly ContentFault[],
     origin: HintOrigin,
   ): Promise<void> {
@@ -169,7 +177,8 @@ export class ChangeTeller {
     const { path, fingerprint, sha256 } = entry
     this.#refused.add(path, fingerprint)
     if ((await index.refusalOf(path)) === sha256) return
-    log.warn({ event: 'files.rejected', path, errors }, 'content on disk was refused')
+    const rest = known === undefined ? '' : '; the last good one is in force'
+    log.warn({ event: 'files.rejected', path, errors }, `content on disk was refused${rest}`)
     const changes = told(origin, (of) => [contentChange('FILE REJECTED', entry, of, { errors })])
     await index.apply({ refuse: [{ path, sha256 }], changes })
   }
