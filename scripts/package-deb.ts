@@ -37,6 +37,14 @@ const PROGRAMS: ReadonlySet<string> = new Set([
   ...SCRIPTS.map((name) => `DEBIAN/${name}`),
 ])
 
+/** What the pages lead to: it lies beside them as it does in the sources, so that the same links are right. */
+const NAMED_BY_PAGES = [
+  'config/broker_users.xml',
+  'examples/file-policy',
+  'packaging/grafana',
+  'packaging/prometheus',
+]
+
 /** In the packages of npm: what is compiled for other systems, and what nothing needs at run time. */
 const LEFT_OUT = [
   '**/.*',
@@ -125,8 +133,7 @@ function stageSystem(): void {
   copy(join(ROOT, 'packaging/systemd'), stage, 'usr/lib/systemd/system')
   copy(join(ROOT, 'packaging/broker.json'), stage, 'etc/data-broker/broker.json')
   const doc = join(stage, 'usr/share/doc/data-broker')
-  copy(join(ROOT, 'docs'), doc, '')
-  copy(join(ROOT, 'CHANGELOG.md'), doc, 'CHANGELOG.md')
+  for (const name of ['docs', ...NAMED_BY_PAGES, 'CHANGELOG.md']) copy(join(ROOT, name), doc, name)
   copy(join(DEBIAN, 'copyright'), doc, 'copyright')
   for (const name of globSync('nginx/*.conf', { cwd: ROOT })) {
     copy(join(ROOT, name), doc, join('examples', name))

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { existsSync, globSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
 import { ROOT, run } from '../support/broker-process.ts'
@@ -105,6 +105,29 @@ describe('the Debian package', { skip: MISSING }, () => {
     assert.deepEqual(at(/\/(?:win32|darwin|musl[^/]*)\//), [])
     assert.notEqual(at(/zeromq\/build\/linux\/\w+\/node\/.*\.node$/).length, 0)
     assert.deepEqual(at(/^etc\/.*[^/]$/), ['etc/data-broker/broker.json'])
+  })
+
+  test('holds whatever its pages lead to', async () => {
+    const root = join(directory, 'extracted')
+    await run('dpkg-deb', ['--extract', file, root])
+    const pages = globSync('usr/share/doc/data-broker/**/*.md', { cwd: root })
+    const links = await Promise.all(
+      pages.map(async (page) => {
+        const text = await readFile(join(root, page), 'utf8')
+        const targets = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+        return targets.map(([, target = '']) => join(dirname(page), target))
+      }),
+    )
+    const found = links.flat()
+    assert.ok(found.includes('usr/share/doc/data-broker/config/broker_users.xml'))
+    assert.ok(found.some((path) => path.endsWith('grafana/data-broker.json')))
+    const units = globSync('usr/lib/systemd/system/*.service', { cwd: root })
+    for (const unit of units) {
+      const text = await readFile(join(root, unit), 'utf8')
+      for (const [, page = ''] of text.matchAll(/file:\/\/\/(\S+)/g)) found.push(page)
+    }
+    const missing = found.filter((path) => !existsSync(join(root, path)))
+    assert.deepEqual(missing, [])
   })
 
   test('is installed, runs as its account, and goes without a trace but its account', {
