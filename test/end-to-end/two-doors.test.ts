@@ -87,7 +87,7 @@ async function ask(door: Door, { method, path, headers, body, anonymous }: Case)
 const OWN = ['date', 'server', 'connection', 'keep-alive', 'x-request-id', 'transfer-encoding']
 
 /** What an answer says, with what differs between any two requests taken out. */
-function said({ status, headers, body }: Answer, door: Door) {
+function said({ status, headers, body }: Answer, door: Door, { method }: Case) {
   const boundary = /boundary=(\S+)/.exec(headers['content-type'] ?? '')?.[1] ?? 'no boundary'
   const plain = (text: string) =>
     text
@@ -97,6 +97,8 @@ function said({ status, headers, body }: Answer, door: Door) {
   const kept = Object.entries(headers).filter(
     ([name, value]) =>
       !OWN.includes(name) &&
+      // Each door stores a file of its own, and a second may begin in between.
+      !(name === 'last-modified' && ['PUT', 'POST'].includes(method)) &&
       // Told where the body begins, or by its end: Nginx does not know how long a refusal becomes, and has
       // shorter boundaries between ranges.
       !(name === 'content-length' && value === String(body.length)) &&
@@ -232,7 +234,7 @@ test('a request about files is answered by Nginx as by the broker', {
     const name = `${method} ${path} ${JSON.stringify(headers)}${anonymous ? ' of nobody' : ''}`
     await t.test(name, async () => {
       const [direct, through] = [await ask('broker', each), await ask('nginx', each)]
-      assert.deepEqual(said(through, 'nginx'), said(direct, 'broker'))
+      assert.deepEqual(said(through, 'nginx', each), said(direct, 'broker', each))
     })
   }
 })
