@@ -104,6 +104,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     },
   })
   app.setErrorHandler(send)
+  // Ended as a line is, for whoever reads it in a terminal.
+  app.setReplySerializer((answer) => `${JSON.stringify(answer)}\n`)
   if (publicUrl !== undefined) prefixAddresses(app, publicUrl)
   holdBodies(app, ANSWERS_BEFORE_BODY, bodyTimeoutMs)
   const methods = new RouteMethods()

@@ -54,7 +54,7 @@ export function sendProblem(
       .headers(PROBLEM_HEADERS)
       .type(PROBLEM_TYPE)
       // Of a text the framework would say its charset, which the type has none of (RFC 9457 section 6.1).
-      .send(Buffer.from(JSON.stringify(problem)))
+      .send(Buffer.from(`${JSON.stringify(problem)}\n`))
   )
 }
 
