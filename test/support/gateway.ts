@@ -62,7 +62,12 @@ export async function startGateway(
   const directory = await mkdtemp(join(tmpdir(), 'broker-'))
   await mkdir(join(directory, 'config'))
   await writeFile(join(directory, 'config/broker_users.xml'), usersXml)
-  return open(directory, flags, log)
+  try {
+    return await open(directory, flags, log)
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true })
+    throw error
+  }
 }
 
 async function open(directory: string, flags: Flags, log: Logger): Promise<TestGateway> {
