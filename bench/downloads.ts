@@ -158,7 +158,7 @@ function section(rounds: readonly Rounds[]): Section {
         'memory holds the entry and its link, 3; the description of a file written once, 4.5; the key of its inode made once, 3; ' +
         'series of histograms that are kept, 1; the code of Node in large pages (`--use-largepages=on`), 3, and 24 MB more of each ' +
         'process. Answers of a turn sent together: no difference.',
-      'What is left beside the 11 us of Fastify, in us of the main thread: look at the file 2.5, log line 2, identity 2, 12 header ' +
+      'What is left, with all of these, beside the 11 us of Fastify, in us of the main thread: look at the file 2.5, log line 2, identity 2, 12 header ' +
         'fields 1.5, target and rights 1.2, collector 1; the rest is spread over Fastify, its hooks, promises and the longer ' +
         'head of a request, nothing of it above 0.6.',
     ],
