@@ -44,8 +44,8 @@ export class Stream implements Disposable {
   readonly #filters = new Map<TopicFilter, number>()
   /** While not live: everything that was asked for up to here has been delivered. */
   #cursor: number
-  /** Likewise, a replay for new filters included. */
-  #given: number
+  /** During a replay for new filters, how far that has come. */
+  #replayed: number | undefined
   readonly #toldLoss = new ToldLoss()
   /** While live. */
   #membership: Membership | undefined
@@ -61,7 +61,6 @@ export class Stream implements Disposable {
     this.#sink = sink
     this.#principal = principal
     this.#cursor = log.head
-    this.#given = log.head
   }
 
   get principal(): Principal {
@@ -75,7 +74,7 @@ export class Stream implements Disposable {
   /** The sink was given all that was asked for up to here: a client may come back to it. */
   get position(): string {
     const isComplete = this.#filters.size === 0 || this.#membership?.isComplete === true
-    return this.#format(isComplete ? this.#log.head : this.#given)
+    return this.#format(isComplete ? this.#log.head : (this.#replayed ?? this.#cursor))
   }
 
   /**
@@ -107,7 +106,7 @@ export class Stream implements Disposable {
       this.#toldLoss.begin(head, lossTold)
       // What was judged meanwhile was judged of older filters: these are served from here.
       this.#cursor = head
-      this.#given = start
+      this.#replayed = start
       const older = new Map(this.#filters)
       for (const filter of filters) {
         this.#filters.set(filter, Math.min(start, this.#filters.get(filter) ?? start))
@@ -116,6 +115,7 @@ export class Stream implements Disposable {
       progress.accepted?.({ position: this.#format(start), recovered: gap === undefined })
       if (gap !== undefined) this.#tellGap(gap, start)
       await this.#replay(start, head, filters, older)
+      this.#replayed = undefined
       if (since !== 'latest' && !this.#isClosed) progress.replayed?.(this.#format(head))
       await this.#catchUp()
     })
@@ -185,8 +185,9 @@ export class Stream implements Disposable {
     const isNew = (event: StoredEvent) => event.offset <= to && isUnserved(event)
     for (let at = from; at < to && !this.#isClosed; ) {
       const { events, through } = await this.#read(at, filters, to)
-      this.#write(events.filter(isNew), Math.min(through, to))
-      at = through
+      at = Math.min(through, to)
+      this.#replayed = at
+      this.#write(events.filter(isNew), at)
       if (!this.#isClosed) await drained(this.#sink)
     }
   }
@@ -220,7 +221,6 @@ export class Stream implements Disposable {
 
   #write(events: readonly StoredEvent[], through: number): void {
     const { rights } = this.#principal
-    this.#given = through
     this.#send(
       events.filter(({ topic }) => mayReceive(rights, topic)),
       through,
@@ -258,7 +258,6 @@ export class Stream implements Disposable {
       return
     }
     this.#cursor = batch.through
-    this.#given = batch.through
     this.#give(batch)
   }
 
