@@ -16,9 +16,7 @@ digest() { sha256sum | cut -d ' ' -f 1; }
 sha256=$(digest < "$artifact")
 # To a URL that ends with a slash curl adds the name of the file, percent-encoded.
 "${curl[@]}" --globoff -T "$artifact" -H "X-Checksum-Sha256: $sha256" "$url/files/$target/"
-echo
 "${curl[@]}" "$url/events/ci/jenkins/build" \
   -H 'Content-Type: application/json' -H 'X-Event-Type: build.finished' \
   -H "Idempotency-Key: $(digest <<< "$path $sha256")" \
   -d "{\"artifact\": \"${path//\"/\\\"}\", \"sha256\": \"$sha256\"}"
-echo
