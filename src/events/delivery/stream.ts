@@ -221,10 +221,8 @@ export class Stream implements Disposable {
 
   #write(events: readonly StoredEvent[], through: number): void {
     const { rights } = this.#principal
-    this.#send(
-      events.filter(({ topic }) => mayReceive(rights, topic)),
-      through,
-    )
+    const visible = events.filter(({ topic }) => mayReceive(rights, topic))
+    this.#send(visible, through)
   }
 
   #send(events: readonly StoredEvent[], through: number): void {
